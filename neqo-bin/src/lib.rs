@@ -1,0 +1,2 @@
+//! Placeholder for the crate docs.
+#![forbid(unsafe_code)]
