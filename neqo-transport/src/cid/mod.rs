@@ -1,0 +1,3 @@
+//! Connection IDs (RFC 9000 §5.1).
+
+pub(crate) mod id;

@@ -1,0 +1,3 @@
+//! Reading: from a datagram to frames.
+
+pub(crate) mod payload;
