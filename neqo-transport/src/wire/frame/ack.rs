@@ -18,13 +18,16 @@ pub(crate) struct EcnCounts {
 /// An ACK frame whose ranges were checked but remain on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AckFrame<'a> {
-    largest: PacketNumber,
-    delay: u64,
+    /// The largest packet number acknowledged.
+    pub largest: PacketNumber,
+    /// The ACK Delay field, to be multiplied by 2^`ack_delay_exponent` microseconds.
+    pub delay: u64,
+    /// The ECN counts, if any.
+    pub ecn: Option<EcnCounts>,
     /// The smallest packet number of the first range.
     smallest: PacketNumber,
     /// Pairs of gap and length.
     rest: &'a [u8],
-    ecn: Option<EcnCounts>,
 }
 
 impl<'a> AckFrame<'a> {
@@ -37,7 +40,7 @@ impl<'a> AckFrame<'a> {
         //# If any computed packet number is negative, an endpoint MUST generate a
         //# connection error of type FRAME_ENCODING_ERROR.
         let smallest = largest.checked_sub(first).ok_or(BAD)?;
-        let all = dec.as_ref();
+        let all = (*dec).as_ref();
         // hardening A8: a range takes two bytes at least, so a count that the packet cannot hold
         // costs nothing, and any other costs what its bytes do.
         if count > u64::try_from(all.len() / 2).unwrap_or(u64::MAX) {
@@ -52,25 +55,10 @@ impl<'a> AckFrame<'a> {
         Ok(Self {
             largest,
             delay,
+            ecn,
             smallest,
             rest,
-            ecn,
         })
-    }
-
-    /// The largest packet number acknowledged.
-    pub(crate) const fn largest(&self) -> PacketNumber {
-        self.largest
-    }
-
-    /// The ACK Delay field, to be multiplied by 2^`ack_delay_exponent` microseconds.
-    pub(crate) const fn delay(&self) -> u64 {
-        self.delay
-    }
-
-    /// The ECN counts, if any.
-    pub(crate) const fn ecn(&self) -> Option<EcnCounts> {
-        self.ecn
     }
 
     /// The acknowledged ranges, the largest numbers first. They neither overlap nor touch.
@@ -284,9 +272,9 @@ mod tests {
     fn gaps_and_lengths() {
         let bytes = ack(&[1000, 7, 2, 10, 0, 0, 5, 5]);
         let frame = decode(&bytes).unwrap();
-        assert_eq!((frame.largest(), frame.delay()), (1000, 7));
+        assert_eq!((frame.largest, frame.delay), (1000, 7));
         assert!(frame.ranges().eq([990..=1000, 988..=988, 976..=981]));
-        assert_eq!(frame.ecn(), None);
+        assert_eq!(frame.ecn, None);
     }
 
     #[test]
@@ -363,7 +351,7 @@ mod tests {
             ce: 300,
         };
         assert!(encode(&mut out, 0, Some(ecn), [4..=9].into_iter()));
-        assert_eq!(decode(&out).unwrap().ecn(), Some(ecn));
+        assert_eq!(decode(&out).unwrap().ecn, Some(ecn));
         for cut in 1..out.len() {
             let mut dec = Decoder::new(&out[..cut]);
             assert_eq!(Frame::decode(&mut dec), Err(Violation::FrameEncoding));
@@ -384,7 +372,7 @@ mod tests {
             let mut out = Vec::new();
             prop_assert!(frames::ack(&mut out, delay, ecn, all.iter().cloned()));
             let frame = decode(&out).unwrap();
-            prop_assert_eq!((frame.largest(), frame.delay(), frame.ecn()), (top, delay, ecn));
+            prop_assert_eq!((frame.largest, frame.delay, frame.ecn), (top, delay, ecn));
             prop_assert!(frame.ranges().eq(all.iter().cloned()));
         }
     }

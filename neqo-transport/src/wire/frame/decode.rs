@@ -2,14 +2,10 @@
 
 use neqo_common::{Decoder, varint};
 
-use super::{
-    MAX_OFFSET, MAX_STREAMS,
-    ack::AckFrame,
-    kind::FrameType,
-};
+use super::{MAX_OFFSET, MAX_STREAMS, ack::AckFrame, kind::FrameType};
 use crate::{
     AppError, TransportError, Violation,
-    cid::id::ConnectionIdRef,
+    cid::id::ConnectionId,
     stream_id::{StreamId, StreamType},
 };
 
@@ -82,8 +78,8 @@ pub(crate) enum Frame<'a> {
     NewConnectionId {
         seq: u64,
         retire_prior: u64,
-        cid: ConnectionIdRef<'a>,
-        reset_token: &'a [u8; 16],
+        cid: ConnectionId,
+        reset_token: [u8; 16],
     },
     RetireConnectionId {
         seq: u64,
@@ -153,7 +149,7 @@ impl<'a> Frame<'a> {
         match self {
             Self::Padding(_) => FrameType::Padding,
             Self::Ping => FrameType::Ping,
-            Self::Ack(ack) if ack.ecn().is_some() => FrameType::AckEcn,
+            Self::Ack(ack) if ack.ecn.is_some() => FrameType::AckEcn,
             Self::Ack(_) => FrameType::Ack,
             Self::ResetStream { .. } => FrameType::ResetStream,
             Self::StopSending { .. } => FrameType::StopSending,
@@ -381,12 +377,12 @@ fn new_connection_id<'a>(dec: &mut Decoder<'a>) -> Result<Frame<'a>, Violation> 
     let cid = dec
         .decode_vec(1)
         .filter(|cid| !cid.is_empty())
-        .and_then(ConnectionIdRef::new)
+        .and_then(ConnectionId::new)
         .ok_or(BAD)?;
     Ok(Frame::NewConnectionId {
         seq,
         retire_prior,
         cid,
-        reset_token: dec.decode_array().ok_or(BAD)?,
+        reset_token: array(dec)?,
     })
 }

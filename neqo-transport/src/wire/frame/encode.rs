@@ -58,11 +58,7 @@ pub(crate) fn handshake_done(put: &mut impl Put) {
 
 /// Writes RESET_STREAM.
 pub(crate) fn reset_stream(put: &mut impl Put, id: StreamId, err: AppError, final_size: u64) {
-    ints(
-        put,
-        FrameType::ResetStream,
-        &[id.as_u64(), err, final_size],
-    );
+    ints(put, FrameType::ResetStream, &[id.as_u64(), err, final_size]);
 }
 
 /// The length of RESET_STREAM.
@@ -250,7 +246,7 @@ pub(crate) fn path_response(put: &mut impl Put, data: [u8; 8]) {
 
 /// Writes CONNECTION_CLOSE with as much of `reason`, which is text, as fits. Nothing is written,
 /// and false returned, if not even the codes fit.
-pub(crate) fn connection_close(put: &mut impl Put, code: CloseCode, reason: &str) -> bool {
+pub(crate) fn connection_close(put: &mut impl Put, code: CloseCode, reason: &[u8]) -> bool {
     let (kind, fields, n) = match code {
         CloseCode::Transport { code, frame_type } => {
             (FrameType::CloseTransport, [code, frame_type], 2)
@@ -266,16 +262,19 @@ pub(crate) fn connection_close(put: &mut impl Put, code: CloseCode, reason: &str
     let reason = cut(reason, room);
     ints(put, kind, fields);
     put.varint(long(reason.len()));
-    put.put(reason.as_bytes());
+    put.put(reason);
     true
 }
 
-/// As much of `text` as has at most `room` bytes and is text still.
-fn cut(text: &str, room: usize) -> &str {
-    (0..=room.min(text.len()))
-        .rev()
-        .find_map(|end| text.get(..end))
-        .unwrap_or_default()
+/// As much of `text` as has at most `room` bytes, without half a character at its end.
+fn cut(text: &[u8], room: usize) -> &[u8] {
+    const CONTINUATION: u8 = 0b1000_0000;
+    const MASK: u8 = 0b1100_0000;
+    let mut end = room.min(text.len());
+    while text.get(end).is_some_and(|b| b & MASK == CONTINUATION) && end > 0 {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
 }
 
 /// Writes the header of DATAGRAM; data follows, `len` bytes of it, or to the end of the packet if

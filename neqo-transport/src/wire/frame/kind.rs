@@ -161,7 +161,7 @@ impl FrameType {
 
     /// Whether it may appear in packets of this level.
     #[inline]
-    pub(crate) const fn is_allowed(self, level: Level) -> bool {
+    pub(crate) const fn allowed_in(self, level: Level) -> bool {
         let rules = self.rules();
         match level {
             Level::Initial => rules.initial,
@@ -178,7 +178,7 @@ impl FrameType {
     //# PROTOCOL_VIOLATION.
     #[inline]
     pub(crate) fn check(self, sender: Role, level: Level) -> Result<(), Violation> {
-        if !self.is_allowed(level) {
+        if !self.allowed_in(level) {
             return Err(Violation::ProtocolViolation(
                 "frame in a packet type where it is not allowed",
             ));
@@ -246,10 +246,10 @@ mod tests {
                     | F::PathResponse
                     | F::RetireConnectionId
             );
-            assert_eq!(f.is_allowed(Level::Initial), handshake, "{f:?}");
-            assert_eq!(f.is_allowed(Level::Handshake), handshake, "{f:?}");
-            assert_eq!(f.is_allowed(Level::ZeroRtt), !never_early, "{f:?}");
-            assert!(f.is_allowed(Level::OneRtt), "{f:?}");
+            assert_eq!(f.allowed_in(Level::Initial), handshake, "{f:?}");
+            assert_eq!(f.allowed_in(Level::Handshake), handshake, "{f:?}");
+            assert_eq!(f.allowed_in(Level::ZeroRtt), !never_early, "{f:?}");
+            assert!(f.allowed_in(Level::OneRtt), "{f:?}");
             for level in [
                 Level::Initial,
                 Level::Handshake,
@@ -258,7 +258,7 @@ mod tests {
             ] {
                 assert_eq!(
                     f.check(Role::Server, level).is_ok(),
-                    f.is_allowed(level),
+                    f.allowed_in(level),
                     "{f:?} {level:?}"
                 );
             }

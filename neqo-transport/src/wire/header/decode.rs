@@ -4,9 +4,7 @@ use neqo_common::Decoder;
 use neqo_crypto::{Level, Version};
 
 use super::{
-    FORM_LONG, LongType, QUIC_BIT,
-    protected::Protected,
-    retry::Retry,
+    FORM_LONG, LongType, QUIC_BIT, protected::Protected, retry::Retry,
     version_negotiation::VersionNegotiation,
 };
 use crate::{
@@ -25,7 +23,7 @@ pub(crate) enum QuicBit {
 }
 
 /// A packet at the front of a datagram.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Packet<'a> {
     /// Initial, 0-RTT, Handshake or 1-RTT; more packets may follow it.
     Protected(Protected),

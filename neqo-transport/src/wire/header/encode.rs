@@ -1,9 +1,9 @@
 //! Writes the headers of protected packets; sealing fills in the length and masks.
 
 use neqo_common::varint;
-use neqo_crypto::{Level, Version};
+use neqo_crypto::Version;
 
-use super::{FORM_LONG, KEY_PHASE, LongType, QUIC_BIT, SPIN_BIT};
+use super::{FORM_LONG, KEY_PHASE, LongType, PN_LEN_MASK, QUIC_BIT};
 use crate::{
     PacketNumber,
     cid::id::ConnectionId,
@@ -15,90 +15,72 @@ use crate::{
 const LENGTH_LEN: usize = 2;
 const LENGTH_PLACEHOLDER: [u8; LENGTH_LEN] = [0x40, 0];
 
-/// A long header to be written.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct LongHeader<'a> {
-    /// Initial, 0-RTT or Handshake.
-    pub level: Level,
-    pub version: Version,
-    pub dcid: &'a ConnectionId,
-    pub scid: &'a ConnectionId,
-    /// For Initial packets of clients.
-    pub token: &'a [u8],
-    /// The QUIC Bit; false only if the peer sent `grease_quic_bit` (RFC 9287 §3.1).
-    pub quic_bit: bool,
+/// A packet number, and the largest one in its space that the peer has acknowledged.
+type Number = (PacketNumber, Option<PacketNumber>);
+
+/// Writes the header of an Initial, 0-RTT or Handshake packet, and where its fields are. `token`
+/// is for Initial packets alone. Nothing is written if it does not fit.
+pub(crate) fn long(
+    put: &mut impl Put,
+    (version, kind): (Version, LongType),
+    (dcid, scid): (&ConnectionId, &ConnectionId),
+    token: &[u8],
+    (pn, acked): Number,
+) -> Option<HeaderLayout> {
+    debug_assert!(kind != LongType::Retry, "Retry is not protected");
+    let pn_len = pn::len(pn, acked);
+    let token = (kind == LongType::Initial).then_some(token);
+    let pn_at = pn_offset(dcid, scid, token);
+    if pn_at + pn_len > put.remaining() {
+        return None;
+    }
+    put.byte(FORM_LONG | QUIC_BIT | kind.bits(version) | pn_len_bits(pn_len));
+    put.put(&version.wire_version().to_be_bytes());
+    cid(put, dcid);
+    cid(put, scid);
+    if let Some(token) = token {
+        put.varint(token_len(token));
+        put.put(token);
+    }
+    put.put(&LENGTH_PLACEHOLDER);
+    pn::encode(put, pn, pn_len);
+    Some(HeaderLayout {
+        length_at: Some(pn_at - LENGTH_LEN),
+        pn_at,
+        pn_len,
+    })
 }
 
-impl LongHeader<'_> {
-    /// How many bytes it has with a packet number of `pn_len` bytes.
-    pub(crate) fn len(&self, pn_len: usize) -> usize {
-        const FIRST_VERSION_AND_CID_LENGTHS: usize = 1 + 4 + 2;
-        let token = match self.level {
-            Level::Initial => varint::len(token_len(self.token)) + self.token.len(),
-            _ => 0,
-        };
-        FIRST_VERSION_AND_CID_LENGTHS
-            + self.dcid.len()
-            + self.scid.len()
-            + token
-            + LENGTH_LEN
-            + pn_len
-    }
-
-    /// Writes it with the low `pn_len` bytes of `pn`.
-    pub(crate) fn write(&self, put: &mut impl Put, pn: PacketNumber, pn_len: usize) -> HeaderLayout {
-        let kind = LongType::from_level(self.level);
-        debug_assert!(kind.is_some(), "1-RTT packets have short headers");
-        let kind = kind.map_or(0, |kind| kind.bits(self.version));
-        put.byte(FORM_LONG | quic_bit(self.quic_bit) | kind | pn_len_bits(pn_len));
-        put.put(&self.version.wire_version().to_be_bytes());
-        cid(put, self.dcid);
-        cid(put, self.scid);
-        if self.level == Level::Initial {
-            put.varint(token_len(self.token));
-            put.put(self.token);
-        }
-        put.put(&LENGTH_PLACEHOLDER);
-        pn::encode(put, pn, pn_len);
-        let pn_at = self.len(0);
-        HeaderLayout {
-            length_at: Some(pn_at - LENGTH_LEN),
-            pn_at,
-            pn_len,
-        }
-    }
+/// Where the packet number is in a packet with a long header.
+fn pn_offset(dcid: &ConnectionId, scid: &ConnectionId, token: Option<&[u8]>) -> usize {
+    const FIRST_VERSION_AND_CID_LENGTHS: usize = 1 + 4 + 2;
+    let token = token.map_or(0, |t| varint::len(token_len(t)) + t.len());
+    FIRST_VERSION_AND_CID_LENGTHS + dcid.len() + scid.len() + token + LENGTH_LEN
 }
 
-/// A short header to be written.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ShortHeader<'a> {
-    pub dcid: &'a ConnectionId,
-    pub spin: bool,
-    pub key_phase: bool,
-    /// The QUIC Bit; false only if the peer sent `grease_quic_bit` (RFC 9287 §3.1).
-    pub quic_bit: bool,
-}
-
-impl ShortHeader<'_> {
-    /// How many bytes it has with a packet number of `pn_len` bytes.
-    pub(crate) fn len(&self, pn_len: usize) -> usize {
-        1 + self.dcid.len() + pn_len
+/// Writes the header of a 1-RTT packet, and where its fields are. Nothing is written if it does
+/// not fit. The spin bit is always 0: the path learns no round-trip times (RFC 9000 §17.4).
+#[inline]
+pub(crate) fn short(
+    put: &mut impl Put,
+    dcid: &ConnectionId,
+    key_phase: bool,
+    (pn, acked): Number,
+) -> Option<HeaderLayout> {
+    let pn_len = pn::len(pn, acked);
+    let pn_at = 1 + dcid.len();
+    if pn_at + pn_len > put.remaining() {
+        return None;
     }
-
-    /// Writes it with the low `pn_len` bytes of `pn`.
-    #[inline]
-    pub(crate) fn write(&self, put: &mut impl Put, pn: PacketNumber, pn_len: usize) -> HeaderLayout {
-        let spin = if self.spin { SPIN_BIT } else { 0 };
-        let phase = if self.key_phase { KEY_PHASE } else { 0 };
-        put.byte(quic_bit(self.quic_bit) | spin | phase | pn_len_bits(pn_len));
-        put.put(self.dcid);
-        pn::encode(put, pn, pn_len);
-        HeaderLayout {
-            length_at: None,
-            pn_at: self.len(0),
-            pn_len,
-        }
-    }
+    let phase = if key_phase { KEY_PHASE } else { 0 };
+    put.byte(QUIC_BIT | phase | pn_len_bits(pn_len));
+    put.put(dcid);
+    pn::encode(put, pn, pn_len);
+    Some(HeaderLayout {
+        length_at: None,
+        pn_at,
+        pn_len,
+    })
 }
 
 /// Writes a connection ID behind its length.
@@ -111,12 +93,7 @@ fn token_len(token: &[u8]) -> u64 {
     u64::try_from(token.len()).unwrap_or(u64::MAX)
 }
 
-const fn quic_bit(set: bool) -> u8 {
-    if set { QUIC_BIT } else { 0 }
-}
-
 /// The Packet Number Length field, one less than the length.
 fn pn_len_bits(pn_len: usize) -> u8 {
-    debug_assert!((1..=pn::MAX_LEN).contains(&pn_len));
-    u8::try_from(pn_len.saturating_sub(1)).unwrap_or_default() & super::PN_LEN_MASK
+    u8::try_from(pn_len.saturating_sub(1)).unwrap_or_default() & PN_LEN_MASK
 }

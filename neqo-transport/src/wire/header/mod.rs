@@ -13,10 +13,9 @@ pub(crate) mod version_negotiation;
 #[cfg(test)]
 mod tests;
 
-use neqo_crypto::{Level, Version};
+use neqo_crypto::Version;
 
 pub(crate) use decode::{OtherVersion, Packet, QuicBit};
-pub(crate) use encode::{LongHeader, ShortHeader};
 pub(crate) use protected::{Opened, Protected, Unprotected};
 pub(crate) use retry::Retry;
 pub(crate) use version_negotiation::VersionNegotiation;
@@ -28,7 +27,6 @@ const QUIC_BIT: u8 = 0x40;
 /// The type of long headers.
 const TYPE_MASK: u8 = 0x30;
 const TYPE_SHIFT: u8 = 4;
-const SPIN_BIT: u8 = 0x20;
 const KEY_PHASE: u8 = 0x04;
 const PN_LEN_MASK: u8 = 0x03;
 /// Reserved Bits of long and short headers.
@@ -37,7 +35,7 @@ const RESERVED_SHORT: u8 = 0x18;
 
 /// The type of a packet with a long header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum LongType {
+pub(crate) enum LongType {
     Initial,
     ZeroRtt,
     Handshake,
@@ -68,15 +66,5 @@ impl LongType {
             .find(|bits| Self::of(bits << TYPE_SHIFT, version) == self)
             .unwrap_or_default()
             << TYPE_SHIFT
-    }
-
-    /// The type of packets of this level; those of 1-RTT have short headers.
-    const fn from_level(level: Level) -> Option<Self> {
-        match level {
-            Level::Initial => Some(Self::Initial),
-            Level::ZeroRtt => Some(Self::ZeroRtt),
-            Level::Handshake => Some(Self::Handshake),
-            Level::OneRtt => None,
-        }
     }
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use neqo_crypto::{Level, OpenKeys, Version};
 
-use super::{FORM_LONG, KEY_PHASE, PN_LEN_MASK, RESERVED_LONG, RESERVED_SHORT, SPIN_BIT};
+use super::{FORM_LONG, KEY_PHASE, PN_LEN_MASK, RESERVED_LONG, RESERVED_SHORT};
 use crate::{PacketNumber, Violation, cid::id::ConnectionId, stats::DropReason, wire::pn};
 
 /// How many bytes of a packet make its header protection mask.
@@ -102,9 +102,7 @@ impl Protected {
         mask: impl FnOnce(&[u8; SAMPLE_LEN]) -> [u8; 5],
     ) -> Result<Unprotected, DropReason> {
         let packet = packet.get_mut(..self.len).ok_or(DropReason::Header)?;
-        //= rfc9001#section-5.4.2
-        //# An endpoint MUST discard packets that are not long enough to contain a
-        //# complete sample.
+        // Too short for a sample is too short for a packet (RFC 9001 §5.4.2).
         let sample = packet
             .get(self.pn_at + pn::MAX_LEN..)
             .and_then(<[u8]>::first_chunk)
@@ -131,8 +129,8 @@ impl Protected {
 
 /// The bits of the first byte that are protected.
 //= rfc9001#section-5.4.1
-//# The four least significant bits of the first byte are protected for
-//# packets with long headers; the five least significant bits of the
+//# The four least significant bits of the first byte are
+//# protected for packets with long headers; the five least significant bits of the
 //# first byte are protected for packets with short headers.
 #[inline]
 const fn protected_bits(first: u8) -> u8 {
@@ -176,7 +174,9 @@ impl Unprotected {
         let (header, body) = packet
             .get_mut(..self.len)
             .and_then(|packet| packet.split_at_mut_checked(self.header_len))
-            .ok_or(neqo_crypto::Error::Internal("not the packet of this header"))?;
+            .ok_or(neqo_crypto::Error::Internal(
+                "not the packet of this header",
+            ))?;
         let len = keys.open(pn, header, body)?.len();
         Ok(Opened {
             first: self.first,
@@ -198,11 +198,6 @@ impl Opened {
     /// The packet number.
     pub(crate) const fn packet_number(&self) -> PacketNumber {
         self.pn
-    }
-
-    /// The spin bit, which only short headers have.
-    pub(crate) const fn spin(&self) -> bool {
-        self.first & FORM_LONG == 0 && self.first & SPIN_BIT != 0
     }
 
     /// Where the frames are in the packet, once what its header says is found to be in order.
