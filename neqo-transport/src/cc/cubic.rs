@@ -92,7 +92,11 @@ impl Avoidance for Cubic {
         //# Once *W<sub>est</sub>* has grown to reach the *cwnd* at the time of
         //# most recently setting *ssthresh*, that is, *W<sub>est</sub>* >= *cwnd<sub>prior</sub>*,
         //# the sender SHOULD set {{{α}{}}}*<sub>cubic</sub>* to 1
-        let alpha = if epoch.w_est >= self.prior { 1.0 } else { ALPHA };
+        let alpha = if epoch.w_est >= self.prior {
+            1.0
+        } else {
+            ALPHA
+        };
         epoch.w_est += alpha * mtu * acked / cwnd;
         let increase = if epoch.w_cubic(t, mtu) < epoch.w_est {
             //= rfc9438#section-4.3

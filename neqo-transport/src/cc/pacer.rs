@@ -50,7 +50,9 @@ impl Rate {
     // hardening A34
     fn time_for(&self, amount: usize) -> Duration {
         let (bytes, nanos) = self.fraction();
-        let exact = (amount as u128).saturating_mul(nanos).div_ceil(bytes.max(1));
+        let exact = (amount as u128)
+            .saturating_mul(nanos)
+            .div_ceil(bytes.max(1));
         Duration::from_nanos(u64::try_from(exact).unwrap_or(u64::MAX))
     }
 

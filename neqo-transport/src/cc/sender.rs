@@ -192,7 +192,10 @@ impl PacketSender {
 
     /// So many bytes are not in flight any more, and that says nothing about the network.
     pub fn on_discarded(&mut self, size: usize) {
-        debug_assert!(size <= self.bytes_in_flight, "only what was sent is settled");
+        debug_assert!(
+            size <= self.bytes_in_flight,
+            "only what was sent is settled"
+        );
         self.bytes_in_flight = self.bytes_in_flight.saturating_sub(size);
     }
 

@@ -8,9 +8,9 @@ use std::{
 
 use super::{
     rtt::Rtt,
-    sent::{Draft, SentPacket, SentPackets},
+    sent::{SentPacket, SentPackets, Tokens},
 };
-use crate::{PacketNumber, Res, Violation};
+use crate::{PacketNumber, Res, Violation, path::PathId};
 
 /// A packet is lost when one sent this many later was acknowledged.
 //= rfc9002#section-6.1.1
@@ -36,19 +36,17 @@ pub trait Sink<T> {
     fn packet_lost(&mut self, p: &SentPacket);
     /// Something was lost, or is wanted for a probe; it may have to be sent again.
     fn lost(&mut self, t: &T);
-    /// A packet is not waited for any more, and that says nothing about the network.
-    fn packet_discarded(&mut self, p: &SentPacket);
 }
 
 /// What an ACK frame told.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AckOutcome {
+    /// Whether any packet was newly acknowledged.
+    pub newly_acked: bool,
     /// The largest of the newly acknowledged packets, if any was.
     pub largest: Option<SentPacket>,
-    /// Whether an ack-eliciting packet was newly acknowledged.
-    pub ack_eliciting: bool,
-    /// Whether there was a sample of the round-trip time.
-    pub rtt_sampled: bool,
+    /// A sample of the round-trip time of a path, for [`super::rtt::Rtt::update`].
+    pub rtt_sample: Option<(PathId, Duration)>,
     /// How many packets that had been declared lost were acknowledged after all.
     pub late: u64,
     /// Whether the frame raised the largest acknowledged packet number. ECN counts of frames that
@@ -56,30 +54,13 @@ pub struct AckOutcome {
     pub largest_increased: bool,
 }
 
-impl AckOutcome {
-    /// Whether any packet was newly acknowledged.
-    pub const fn any(&self) -> bool {
-        self.largest.is_some()
-    }
-}
-
 /// What was lost.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LossOutcome {
-    /// How many packets in flight were lost.
-    pub packets: u64,
-    /// When the last of them was sent, not counting MTU probes: a congestion event if any.
-    pub largest_sent: Option<Instant>,
-    /// The longest time between two lost ack-eliciting packets between which everything was lost.
-    pub span: Option<Duration>,
-}
-
-impl LossOutcome {
+    /// When the last of the lost packets was sent, not counting MTU probes: a congestion event.
+    pub congestion: Option<Instant>,
     /// Whether that is persistent congestion (RFC 9002 §7.6).
-    pub fn is_persistent(&self, rtt: &Rtt, max_ack_delay: Duration) -> bool {
-        self.span
-            .is_some_and(|s| s > rtt.persistent_congestion_duration(max_ack_delay))
-    }
+    pub persistent: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -91,7 +72,8 @@ struct Remembered {
 /// What was sent in one packet number space, and what became of it.
 #[derive(Debug)]
 pub struct Loss<T: Copy> {
-    sent: SentPackets<T>,
+    /// What is outstanding.
+    pub sent: SentPackets<T>,
     largest_acked: Option<PacketNumber>,
     loss_time: Option<Instant>,
     /// When the first ack-eliciting packet of an unbroken run of losses was sent.
@@ -113,27 +95,6 @@ impl<T: Copy> Default for Loss<T> {
 }
 
 impl<T: Copy> Loss<T> {
-    /// A space in which nothing was sent.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Starts collecting the tokens of the next packet.
-    pub fn draft(&mut self) -> Draft<'_, T> {
-        self.sent.draft()
-    }
-
-    /// What is outstanding.
-    pub const fn sent(&self) -> &SentPackets<T> {
-        &self.sent
-    }
-
-    /// One more than the largest packet number used; the caller may use larger ones and so skip
-    /// numbers to catch optimistic acknowledgements (RFC 9000 §21.4).
-    pub const fn next_pn(&self) -> PacketNumber {
-        self.sent.next_pn()
-    }
-
     /// The largest packet number that the peer acknowledged, for the encoding of packet numbers.
     pub const fn largest_acked(&self) -> Option<PacketNumber> {
         self.largest_acked
@@ -149,8 +110,8 @@ impl<T: Copy> Loss<T> {
         self.sent.last_ack_eliciting()
     }
 
-    /// An ACK frame: `ranges` as they stand in it, descending and disjoint, `ack_delay` from
-    /// [`super::rtt::ack_delay`]. Losses are found by [`Self::detect_lost`] afterwards.
+    /// An ACK frame: `ranges` as they stand in it, descending and disjoint. Then follow the update
+    /// of the round-trip time and [`Self::detect_lost`].
     ///
     /// # Errors
     /// `ProtocolViolation` if it acknowledges what was never sent.
@@ -158,15 +119,14 @@ impl<T: Copy> Loss<T> {
         &mut self,
         largest: PacketNumber,
         ranges: impl Iterator<Item = RangeInclusive<PacketNumber>>,
-        ack_delay: Duration,
         now: Instant,
-        rtt: &mut Rtt,
         sink: &mut impl Sink<T>,
     ) -> Res<AckOutcome> {
         let mut out = AckOutcome {
             largest_increased: self.largest_acked.is_none_or(|l| largest > l),
             ..AckOutcome::default()
         };
+        let mut ack_eliciting = false;
         self.expire_remembered(now);
         for range in ranges {
             //= rfc9000#section-13.1
@@ -174,7 +134,8 @@ impl<T: Copy> Loss<T> {
             //# send as a connection error of type PROTOCOL_VIOLATION, if it is able to detect
             //# the condition.
             if !self.sent.ever_sent_all(&range) {
-                return Err(Violation::ProtocolViolation("ACK of a packet never sent").into()); // hardening A26
+                // hardening A26
+                return Err(Violation::ProtocolViolation("ACK of a packet never sent").into());
             }
             if *range.end() < self.horizon() {
                 break;
@@ -183,7 +144,7 @@ impl<T: Copy> Loss<T> {
                 if out.largest.is_none_or(|l| packet.pn > l.pn) {
                     out.largest = Some(*packet);
                 }
-                out.ack_eliciting |= packet.ack_eliciting;
+                ack_eliciting |= packet.ack_eliciting;
                 sink.packet_acked(packet);
                 tokens.for_each(|t| sink.acked(t));
             });
@@ -191,15 +152,14 @@ impl<T: Copy> Loss<T> {
         }
         self.sent.release();
         self.largest_acked = self.largest_acked.max(Some(largest));
-        if let Some(newest) = out.largest {
-            //= rfc9002#section-5.1
-            //# An RTT sample MUST NOT be generated on receiving an ACK frame that does not
-            //# newly acknowledge at least one ack-eliciting packet.
-            if newest.pn == largest && out.ack_eliciting && newest.path == rtt.path() {
-                rtt.update(now.saturating_duration_since(newest.time), ack_delay, now);
-                out.rtt_sampled = true;
-            }
-        }
+        out.newly_acked = out.largest.is_some();
+        //= rfc9002#section-5.1
+        //# An RTT sample MUST NOT be generated on receiving an ACK frame that does not
+        //# newly acknowledge at least one ack-eliciting packet.
+        out.rtt_sample = out
+            .largest
+            .filter(|newest| newest.pn == largest && ack_eliciting)
+            .map(|newest| (newest.path, now.saturating_duration_since(newest.time)));
         Ok(out)
     }
 
@@ -233,10 +193,12 @@ impl<T: Copy> Loss<T> {
     }
 
     /// Finds what is lost by now, after an ACK frame or when the loss timer expires.
+    /// `persistent` comes from [`Rtt::persistent_congestion_duration`].
     pub fn detect_lost(
         &mut self,
         now: Instant,
         rtt: &Rtt,
+        persistent: Duration,
         sink: &mut impl Sink<T>,
     ) -> LossOutcome {
         let mut out = LossOutcome::default();
@@ -259,49 +221,48 @@ impl<T: Copy> Loss<T> {
                 self.loss_time = by_time;
                 break;
             }
-            self.lose_front(now, rtt, sink, &mut out);
+            let broken = self.lose_front(sink);
+            if !front.in_flight {
+                continue;
+            }
+            self.remember(front.pn, now, rtt);
+            if !front.mtu_probe {
+                out.congestion = Some(front.time);
+            }
+            out.persistent |= self.extend_run(&front, broken, rtt) > persistent;
         }
         out
     }
 
-    fn lose_front(
-        &mut self,
-        now: Instant,
-        rtt: &Rtt,
-        sink: &mut impl Sink<T>,
-        out: &mut LossOutcome,
-    ) {
+    /// Lets go of the front packet as lost. Returns whether one that was sent between it and the
+    /// one lost before was acknowledged.
+    fn lose_front(&mut self, sink: &mut impl Sink<T>) -> bool {
         let mut broken = false;
-        let mut gone = None;
-        self.sent.pop_lost(|leaving, tokens| {
-            gone = Some(leaving.packet);
-            broken = leaving.acked_between;
-            if leaving.packet.in_flight {
-                sink.packet_lost(&leaving.packet);
+        self.sent.pop_lost(|packet, acked_between, tokens| {
+            broken = acked_between;
+            if packet.in_flight {
+                sink.packet_lost(packet);
             }
             tokens.for_each(|t| sink.lost(t));
         });
-        let Some(packet) = gone.filter(|p| p.in_flight) else {
-            return;
-        };
-        self.remember(packet.pn, now, rtt);
-        out.packets += 1;
-        if !packet.mtu_probe {
-            out.largest_sent = Some(packet.time);
-        }
+        broken
+    }
+
+    /// For how long everything that was sent was lost, up to `packet`.
+    fn extend_run(&mut self, packet: &SentPacket, broken: bool, rtt: &Rtt) -> Duration {
         if broken {
             self.run_start = None;
         }
         //= rfc9002#section-7.6.2
-        //# These two packets MUST be ack-eliciting
-        // A prior sample must have existed when they were sent.
-        let eligible = packet.ack_eliciting
-            && !packet.mtu_probe
-            && rtt.first_sample().is_some_and(|t| packet.time > t);
-        if eligible {
-            let start = *self.run_start.get_or_insert(packet.time);
-            out.span = out.span.max(Some(packet.time.saturating_duration_since(start)));
+        //# These two packets MUST be ack-eliciting, since a receiver is required to
+        //# acknowledge only ack-eliciting packets within its maximum acknowledgment delay
+        // And a round-trip time must have been known when they were sent.
+        let known = rtt.first_sample().is_some_and(|t| packet.time > t);
+        if !packet.ack_eliciting || packet.mtu_probe || !known {
+            return Duration::ZERO;
         }
+        let start = *self.run_start.get_or_insert(packet.time);
+        packet.time.saturating_duration_since(start)
     }
 
     /// The probe timer expired: gives back what the oldest outstanding packets carried, so that
@@ -311,27 +272,29 @@ impl<T: Copy> Loss<T> {
         //= rfc9002#section-6.2
         //# A PTO timer expiration event does not indicate packet loss and MUST NOT cause
         //# prior unacknowledged packets to be marked as lost.
-        self.sent.probe(PROBE_PACKETS, |tokens| tokens.for_each(|t| sink.lost(t)))
+        self.sent
+            .probe(PROBE_PACKETS, |tokens| tokens.for_each(|t| sink.lost(t)))
     }
 
-    /// Keys were discarded: nothing outstanding can be acknowledged any more.
-    pub fn discard(&mut self, sink: &mut impl Sink<T>) {
+    /// Keys were discarded: nothing outstanding can be acknowledged any more. `gone` is told
+    /// about each packet.
+    pub fn discard(&mut self, mut gone: impl FnMut(&SentPacket)) {
         //= rfc9002#section-6.4
         //# The sender MUST discard all recovery state associated with those packets
         //# and MUST remove them from the count of bytes in flight.
-        self.forget(|packet, _| sink.packet_discarded(packet));
+        self.forget(|packet, _| gone(packet));
     }
 
-    /// Retry arrived or 0-RTT was rejected: as [`Self::discard`], and everything that was
-    /// outstanding has to be sent again.
-    pub fn requeue(&mut self, sink: &mut impl Sink<T>) {
+    /// Retry arrived or 0-RTT was rejected: as [`Self::discard`], and `again` is told about all
+    /// that has to be sent again.
+    pub fn requeue(&mut self, mut gone: impl FnMut(&SentPacket), mut again: impl FnMut(&T)) {
         self.forget(|packet, tokens| {
-            sink.packet_discarded(packet);
-            tokens.for_each(|t| sink.lost(t));
+            gone(packet);
+            tokens.for_each(&mut again);
         });
     }
 
-    fn forget(&mut self, gone: impl FnMut(&SentPacket, super::sent::Tokens<'_, T>)) {
+    fn forget(&mut self, gone: impl FnMut(&SentPacket, Tokens<'_, T>)) {
         self.sent.clear(gone);
         self.loss_time = None;
         self.run_start = None;

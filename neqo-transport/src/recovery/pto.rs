@@ -30,11 +30,11 @@ pub struct PtoInput<'a> {
 
 /// How often the timer has expired in a row.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct PtoState {
+pub struct Pto {
     count: u32,
 }
 
-impl PtoState {
+impl Pto {
     /// How often the timer has expired in a row.
     pub const fn count(self) -> u32 {
         self.count

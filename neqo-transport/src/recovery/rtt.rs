@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use crate::path::PathId;
-
 /// What a path's round-trip time is assumed to be before it was measured (RFC 9002 §6.2.2).
 pub const INITIAL_RTT: Duration = Duration::from_millis(333);
 /// The finest time that timers are trusted with (RFC 9002 §6.1.2).
@@ -27,7 +25,6 @@ pub fn ack_delay(raw: u64, exponent: u8, limit: Option<Duration>) -> Duration {
 /// The estimates for one path.
 #[derive(Clone, Copy, Debug)]
 pub struct Rtt {
-    path: PathId,
     latest: Duration,
     smoothed: Duration,
     var: Duration,
@@ -38,9 +35,8 @@ pub struct Rtt {
 
 impl Rtt {
     /// The estimates for a path that was not measured yet; `initial` is a guess at it.
-    pub fn new(path: PathId, initial: Duration) -> Self {
+    pub fn new(initial: Duration) -> Self {
         Self {
-            path,
             latest: initial,
             smoothed: initial,
             var: initial / 2,
@@ -48,11 +44,6 @@ impl Rtt {
             first_sample: None,
             last_sample: None,
         }
-    }
-
-    /// The path this is about. Packets sent on others give no samples (RFC 9000 §9.4).
-    pub const fn path(&self) -> PathId {
-        self.path
     }
 
     /// The newest sample, or the initial guess.
@@ -111,8 +102,12 @@ impl Rtt {
             .filter(|a| *a >= self.min)
             .unwrap_or(sample);
         let deviation = self.smoothed.abs_diff(adjusted);
-        self.smoothed = (self.smoothed / 8).saturating_mul(7).saturating_add(adjusted / 8);
-        self.var = (self.var / 4).saturating_mul(3).saturating_add(deviation / 4);
+        self.smoothed = (self.smoothed / 8)
+            .saturating_mul(7)
+            .saturating_add(adjusted / 8);
+        self.var = (self.var / 4)
+            .saturating_mul(3)
+            .saturating_add(deviation / 4);
     }
 
     /// Forgets the minimum in favour of the newest sample: persistent congestion may mean that

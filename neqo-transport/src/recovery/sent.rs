@@ -60,15 +60,6 @@ struct Slot {
     acked_before: bool,
 }
 
-/// A packet that is leaving the front of the ring because it was lost.
-#[derive(Clone, Copy, Debug)]
-pub struct Leaving {
-    /// The packet.
-    pub packet: SentPacket,
-    /// Whether a packet sent between the last one that left lost and this one was acknowledged.
-    pub acked_between: bool,
-}
-
 /// Sent packets and their tokens, ordered by packet number.
 #[derive(Debug)]
 pub struct SentPackets<T: Copy> {
@@ -133,7 +124,9 @@ impl<T: Copy> SentPackets<T> {
         if *range.end() >= self.next_pn {
             return false;
         }
-        let after = self.skipped.partition_point(|gap| gap.start() <= range.end());
+        let after = self
+            .skipped
+            .partition_point(|gap| gap.start() <= range.end());
         after == 0 || self.skipped[after - 1].end() < range.start()
     }
 
@@ -141,7 +134,9 @@ impl<T: Copy> SentPackets<T> {
     /// changes nothing and cannot be told from an honest one.
     pub fn horizon(&self) -> PacketNumber {
         let front = self.packets.front().map_or(self.next_pn, |s| s.packet.pn);
-        self.skipped.front().map_or(front, |gap| front.min(*gap.start()))
+        self.skipped
+            .front()
+            .map_or(front, |gap| front.min(*gap.start()))
     }
 
     /// How many packets are not settled.
@@ -209,8 +204,8 @@ impl<T: Copy> SentPackets<T> {
         }
     }
 
-    /// Settles the packets in `range` as acknowledged, calling `packet` and then `token`
-    /// for what each carried.
+    /// Settles the packets in `range` as acknowledged; `acked` gets each and what it carried.
+    /// [`Self::release`] follows.
     pub fn acked(
         &mut self,
         range: &RangeInclusive<PacketNumber>,
@@ -244,20 +239,18 @@ impl<T: Copy> SentPackets<T> {
             && slot.fate != Fate::Open
         {
             self.acked_at_front |= slot.fate == Fate::Acked || slot.acked_before;
-            self.pop();
+            self.dead -= 1;
+            self.pop_front();
         }
         if self.dead > self.len() + DEAD_SLACK {
             self.compact();
         }
     }
 
-    fn pop(&mut self) {
+    fn pop_front(&mut self) {
         if let Some(slot) = self.packets.pop_front() {
             self.tokens.drain(..usize::from(slot.tokens));
             self.base += u64::from(slot.tokens);
-            if slot.fate != Fate::Open {
-                self.dead -= 1;
-            }
         }
     }
 
@@ -295,29 +288,24 @@ impl<T: Copy> SentPackets<T> {
         self.packets.front().map(|s| &s.packet)
     }
 
-    /// Settles the oldest unsettled packet as lost, calling `lost` with what it carried and what
-    /// was not given back before.
-    pub fn pop_lost(&mut self, mut lost: impl FnMut(&Leaving, Tokens<'_, T>)) {
-        let Some(slot) = self.packets.front().copied().filter(|s| s.fate == Fate::Open) else {
+    /// Settles the packet at the front as lost. `lost` gets it, whether one that was sent between
+    /// it and the one lost before was acknowledged, and what it carried and did not give back.
+    pub fn pop_lost(&mut self, lost: impl FnOnce(&SentPacket, bool, Tokens<'_, T>)) {
+        self.release();
+        let Some(slot) = self.packets.front().copied() else {
             return;
         };
         self.unaccount(&slot.packet);
-        let leaving = Leaving {
-            packet: slot.packet,
-            acked_between: self.acked_at_front || slot.acked_before,
-        };
+        let acked_between = self.acked_at_front || slot.acked_before;
         let tokens = if slot.probed {
             self.tokens.range(..0)
         } else {
             self.tokens_of(&slot)
         };
-        lost(&leaving, tokens);
-        if slot.packet.in_flight {
-            self.acked_at_front = false;
-        } else {
-            self.acked_at_front |= slot.acked_before;
-        }
-        self.pop();
+        lost(&slot.packet, acked_between, tokens);
+        // What is not in flight is not lost, only forgotten.
+        self.acked_at_front = acked_between && !slot.packet.in_flight;
+        self.pop_front();
     }
 
     /// Gives back the tokens of up to `max` of the oldest ack-eliciting packets that have any and

@@ -11,20 +11,10 @@ use super::{
     PacketNumberSpace,
     received::{MAX_RANGES, ReceivedRanges},
 };
-use crate::{
-    PacketNumber,
-    recovery::token::Token,
-    tx::Tx,
-    wire::put::Put,
-};
+use crate::{PacketNumber, recovery::token::Token, tx::Tx, wire::put::Put};
 
 /// How long acknowledgements are delayed at most, as advertised in `max_ack_delay`.
-pub const DEFAULT_MAX_ACK_DELAY: Duration = Duration::from_millis(20);
-/// How many ack-eliciting packets one ACK frame waits for.
-//= rfc9000#section-13.2.2
-//# A receiver SHOULD send an ACK frame after receiving at least two ack-eliciting
-//# packets.
-pub const DEFAULT_ACK_EVERY: u32 = 2;
+pub const MAX_ACK_DELAY: Duration = Duration::from_millis(20);
 
 const FRAME_TYPE: u64 = 0x02;
 const FRAME_TYPE_ECN: u64 = 0x03;
@@ -52,14 +42,16 @@ pub struct AckTracker {
     unreported: u32,
     immediate: bool,
     deadline: Option<Instant>,
-    max_ack_delay: Duration,
-    every: u32,
+    every: u8,
 }
 
 impl AckTracker {
-    /// Nothing has arrived. `every` so many ack-eliciting packets, and not later than
-    /// `max_ack_delay` after the first of them, an ACK frame is due.
-    pub fn new(space: PacketNumberSpace, every: u32, max_ack_delay: Duration) -> Self {
+    /// Nothing has arrived. After `every` ack-eliciting packets, and not later than
+    /// [`MAX_ACK_DELAY`] after the first of them, an ACK frame is due.
+    //= rfc9000#section-13.2.2
+    //# A receiver SHOULD send an ACK frame after receiving at least two ack-eliciting
+    //# packets.
+    pub fn new(space: PacketNumberSpace, every: u8) -> Self {
         Self {
             space,
             received: ReceivedRanges::default(),
@@ -69,7 +61,6 @@ impl AckTracker {
             unreported: 0,
             immediate: false,
             deadline: None,
-            max_ack_delay,
             every: every.max(1),
         }
     }
@@ -123,10 +114,10 @@ impl AckTracker {
         //# max_ack_delay
         self.immediate |= self.space != PacketNumberSpace::ApplicationData
             || ecn == Ecn::Ce
-            || self.unreported >= self.every
+            || self.unreported >= u32::from(self.every)
             || self.is_out_of_order(pn);
         if self.deadline.is_none() {
-            self.deadline = now.checked_add(self.max_ack_delay);
+            self.deadline = now.checked_add(MAX_ACK_DELAY);
         }
         self.largest_eliciting = self.largest_eliciting.max(Some(pn));
     }
@@ -160,22 +151,17 @@ impl AckTracker {
         self.unreported > 0
     }
 
-    /// Makes an ACK frame due, if there is anything to acknowledge.
-    pub const fn immediate(&mut self) {
-        self.immediate = self.unreported > 0;
-    }
-
     /// Writes an ACK frame if there is news; the caller decides that a packet is sent at all.
-    /// `exponent` is our `ack_delay_exponent`.
-    pub fn write(&mut self, tx: &mut Tx<'_, '_, '_>, exponent: u8) {
+    /// `exponent` is our `ack_delay_exponent`. Returns the largest packet number acknowledged.
+    pub fn write(&mut self, tx: &mut Tx<'_, '_, '_>, exponent: u8) -> Option<PacketNumber> {
         if !self.wants_to_send() {
-            return;
+            return None;
         }
-        if let Some(largest) = self.encode(&mut *tx.pkt, tx.now, exponent) {
-            tx.stats.ack += 1;
-            tx.push(Token::Ack { largest });
-            self.reported();
-        }
+        let largest = self.encode(&mut *tx.pkt, tx.now, exponent)?;
+        tx.stats.ack += 1;
+        tx.push(Token::Ack { largest });
+        self.reported();
+        Some(largest)
     }
 
     const fn reported(&mut self) {
@@ -202,7 +188,11 @@ impl AckTracker {
         let room = put.remaining().checked_sub(fixed)?;
         let count = self.ranges_that_fit(smallest, room);
 
-        put.varint(if marks.is_some() { FRAME_TYPE_ECN } else { FRAME_TYPE });
+        put.varint(if marks.is_some() {
+            FRAME_TYPE_ECN
+        } else {
+            FRAME_TYPE
+        });
         put.varint(largest);
         put.varint(delay);
         put.varint(count as u64);
@@ -252,8 +242,5 @@ impl AckTracker {
 /// The Gap and ACK Range Length fields for `range`, below the one that starts at `smallest`.
 /// Ranges are never adjacent, so there are at least two between their ends (RFC 9000 §19.3.1).
 const fn gap_and_len(smallest: PacketNumber, range: &RangeInclusive<PacketNumber>) -> (u64, u64) {
-    (
-        smallest - *range.end() - 2,
-        *range.end() - *range.start(),
-    )
+    (smallest - *range.end() - 2, *range.end() - *range.start())
 }

@@ -56,7 +56,11 @@ impl ReceivedRanges {
         if pn < self.floor {
             return false;
         }
-        let above = self.ranges.iter().rposition(|r| r.start <= pn).map_or(0, |i| i + 1);
+        let above = self
+            .ranges
+            .iter()
+            .rposition(|r| r.start <= pn)
+            .map_or(0, |i| i + 1);
         if above > 0 && self.ranges[above - 1].end >= pn {
             return false;
         }
@@ -128,6 +132,9 @@ impl ReceivedRanges {
 
     /// Whether all of `from..=to` arrived.
     pub fn contiguous(&self, from: PacketNumber, to: PacketNumber) -> bool {
-        self.ranges.iter().rev().any(|r| r.start <= from && to <= r.end)
+        self.ranges
+            .iter()
+            .rev()
+            .any(|r| r.start <= from && to <= r.end)
     }
 }
