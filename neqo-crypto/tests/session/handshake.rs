@@ -53,7 +53,7 @@ fn post_quantum_by_default() {
     assert!(!info.resumed() && !info.early_data_accepted() && !info.ech_accepted());
 }
 
-/// The client's first key share is for a group that the server does not have: HelloRetryRequest.
+/// The client's first key share is for a group that the server does not have: `HelloRetryRequest`.
 #[test]
 fn hello_retry_request() {
     let s = server_builder()
@@ -67,7 +67,7 @@ fn hello_retry_request() {
     }
 }
 
-/// The second ClientHello brings other transport parameters than the first.
+/// The second `ClientHello` brings other transport parameters than the first.
 #[test]
 fn parameters_may_not_change_after_hello_retry_request() {
     let s = server_builder()
@@ -167,7 +167,7 @@ fn alpn_is_mandatory() {
 #[test]
 fn server_names() {
     let c = client(Verification::Insecure);
-    let (client, server) = connected(&c, &self::server());
+    let (client, server) = connected(&c, &server());
     assert_eq!(server.session.info().unwrap().server_name(), Some(NAME));
     assert_eq!(client.session.info().unwrap().server_name(), Some(NAME));
     let hello = server.hello.unwrap();
@@ -303,7 +303,7 @@ struct Shared(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Shared {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(buf)
+        self.0.lock().map_err(|_| io::ErrorKind::Other)?.write(buf)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -180,8 +180,8 @@ pub(crate) enum Failed {
 
 /// Starts both and joins them.
 pub(crate) fn handshake(client: &mut End, server: &mut End) -> Result<(), Failed> {
-    client.start().unwrap();
-    server.start().unwrap();
+    client.start().map_err(Failed::Client)?;
+    server.start().map_err(Failed::Server)?;
     join(client, server)
 }
 

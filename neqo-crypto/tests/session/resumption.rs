@@ -156,7 +156,7 @@ fn early_data_only_if_both_want_it() {
     assert!(!client.has(Level::ZeroRtt, Direction::Write));
 }
 
-/// The group that a server wanted is remembered with the ticket, so that resumption saves the HelloRetryRequest.
+/// The group that a server wanted is remembered with the ticket, so that resumption saves the `HelloRetryRequest`.
 #[test]
 fn resumption_remembers_the_group() {
     let c = client(Verification::Insecure);

@@ -164,7 +164,7 @@ impl ClientSession {
         Ok(())
     }
 
-    /// Once EncryptedExtensions are in: they are what selects a protocol. (Before, a resumed rustls connection shows
+    /// Once `EncryptedExtensions` are in: they are what selects a protocol. (Before, a resumed rustls connection shows
     /// the parameters that it remembers.)
     fn emit_params(&mut self, out: &mut Events) -> Res<()> {
         let Connection::Client(conn) = self.engine.conn() else {
@@ -182,7 +182,7 @@ impl ClientSession {
         Ok(())
     }
 
-    /// Asks for a verdict once the chain is in; rustls shows it when CertificateVerify is checked.
+    /// Asks for a verdict once the chain is in; rustls shows it when `CertificateVerify` is checked.
     fn ask(&mut self, out: &mut Events) {
         if self.chain.is_some() {
             return;

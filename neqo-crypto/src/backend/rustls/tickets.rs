@@ -160,7 +160,7 @@ impl ClientSessionStore for SessionTickets {
     }
 }
 
-/// Reads the lifetimes out of the NewSessionTicket messages, which rustls keeps to itself.
+/// Reads the lifetimes out of the `NewSessionTicket` messages, which rustls keeps to itself.
 #[derive(Debug, Default)]
 pub(super) struct Lifetimes {
     /// The message's header (type and length) and its first field, the lifetime in seconds.

@@ -238,7 +238,7 @@ fn integrity_limit() {
         (Cipher::ChaCha20Poly1305Sha256, 1 << 36),
     ] {
         let secret = secret(cipher, &vec![1; cipher.secret_len()]);
-        let mut keys = OpenKeys::new(Version::Version1, &secret).unwrap();
+        let keys = OpenKeys::new(Version::Version1, &secret).unwrap();
         keys.count(limit);
         assert!(!keys.integrity_exhausted());
         let mut next = keys.next().unwrap();
