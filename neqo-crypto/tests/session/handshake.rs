@@ -207,8 +207,8 @@ fn parameters_are_composed_late() {
 }
 
 //= rfc9001#section-5.7 type=test
-//# 1-RTT keys, it MUST NOT process incoming 1-RTT protected packets before the TLS
-//# handshake is complete.
+//# A server MUST NOT process incoming 1-RTT protected
+//# packets before the TLS handshake is complete.
 #[test]
 fn server_gets_the_read_secret_last() {
     let (mut client, mut server) = (

@@ -84,8 +84,9 @@ fn wrong_level() {
 #[test]
 fn messages_after_the_handshake() {
     //= rfc9001#section-6 type=test
-    //# Endpoints MUST NOT send a TLS KeyUpdate message. Endpoints MUST treat the
-    //# receipt of a TLS KeyUpdate message as a connection error of type 0x010a,
+    //# Endpoints MUST treat the receipt of a TLS KeyUpdate
+    //# message as a connection error of type 0x010a, equivalent to a
+    //# fatal TLS alert of unexpected_message
     let key_update = [24, 0, 0, 1, 0];
     let (mut client, mut server) = connected(&client(Verification::Insecure), &server());
     for end in [&mut client, &mut server] {
@@ -98,16 +99,8 @@ fn messages_after_the_handshake() {
 fn ticket_flood() {
     let (mut client, _) = connected(&client(Verification::Insecure), &server());
     let before = client.tickets.len();
-    let ticket = [
-        4, 0, 0, 16, // NewSessionTicket
-        0, 0, 0, 60, // lifetime
-        1, 2, 3, 4, // age_add
-        1, 7, // nonce
-        0, 2, 8, 9, // ticket
-        0, 0, // no extensions
-    ];
     for _ in 0..1000 {
-        client.read(Level::OneRtt, &ticket).unwrap();
+        client.read(Level::OneRtt, &ticket(&[])).unwrap();
     }
     assert_eq!(client.tickets.len(), 8);
     assert!(before > 0);
@@ -151,8 +144,84 @@ fn data_after_the_client_hello() {
             server.read(Level::Initial, &hello[len..]).unwrap();
         }
         assert_eq!(server.hello.as_deref(), Some(&hello[..len]));
-        assert_eq!(server.answer(SERVER_PARAMS), Err(Error::Alert(10)));
+        let e = server.answer(SERVER_PARAMS).unwrap_err();
+        assert!(matches!(e, Error::ProtocolViolation(_)), "{e:?}");
     }
+}
+
+/// A `ServerHello` and something more at its level.
+//= rfc9001#section-4.1.3 type=test
+//# When TLS provides keys for a higher encryption level,
+//# if there is data from a previous encryption level that TLS has not consumed,
+//# this MUST be treated as a connection error of type PROTOCOL_VIOLATION.
+#[test]
+fn data_after_the_server_hello() {
+    let (mut client, mut server) = (End::client(&client(Verification::Insecure)), started());
+    client.start().unwrap();
+    let (_, hello) = client.outbox.pop_front().unwrap();
+    server.read(Level::Initial, &hello).unwrap();
+    let (level, mut hello) = server.outbox.pop_front().unwrap();
+    hello.push(8);
+    let e = client.read(level, &hello).unwrap_err();
+    assert!(matches!(e, Error::ProtocolViolation(_)), "{e:?}");
+    assert!(client.secrets.is_empty());
+}
+
+//= rfc9001#section-4.2 type=test
+//# Clients MUST NOT offer TLS versions older than 1.3.
+#[test]
+fn no_older_tls() {
+    // supported_versions, three bytes, a list of one version: 1.3
+    let offer = [0, 43, 0, 3, 2, 3, 4];
+    let mut hello = hello();
+    let at = hello.windows(7).position(|w| w == offer).unwrap();
+    hello[at + 6] = 3;
+    let e = started().read(Level::Initial, &hello);
+    assert_eq!(e, Err(Error::Alert(70)), "protocol_version");
+}
+
+/// A NewSessionTicket with these extensions.
+fn ticket(extensions: &[u8]) -> Vec<u8> {
+    let body = [
+        &[0, 0, 0, 60][..], // lifetime
+        &[1, 2, 3, 4],      // age_add
+        &[1, 7],            // nonce
+        &[0, 2, 8, 9],      // ticket
+        &u16::try_from(extensions.len()).unwrap().to_be_bytes(),
+        extensions,
+    ]
+    .concat();
+    let len = u32::try_from(body.len()).unwrap().to_be_bytes();
+    [&[4], &len[1..], &body].concat()
+}
+
+//= rfc9001#section-4.6.1 type=test
+//# A client MUST treat receipt of a
+//# NewSessionTicket that contains an early_data extension with any other value as
+//# a connection error of type PROTOCOL_VIOLATION.
+#[test]
+fn limited_early_data() {
+    for (size, ok) in [(u32::MAX, true), (1, false), (u32::MAX - 1, false)] {
+        let (mut client, _) = connected(&client(Verification::Insecure), &server());
+        let before = client.tickets.len();
+        let extension = [&[0, 42, 0, 4][..], &size.to_be_bytes()].concat();
+        match client.read(Level::OneRtt, &ticket(&extension)) {
+            Ok(()) => assert!(ok && client.tickets[before].early_data()),
+            Err(e) => assert!(!ok && matches!(e, Error::ProtocolViolation(_)), "{e:?}"),
+        }
+    }
+}
+
+//= rfc9001#section-4.4 type=test
+//# clients MUST treat receipt of such messages as a connection error of type
+//# PROTOCOL_VIOLATION.
+#[test]
+fn certificate_request_after_the_handshake() {
+    let (mut client, _) = connected(&client(Verification::Insecure), &server());
+    let mut messages = ticket(&[]);
+    messages.push(13);
+    let e = client.read(Level::OneRtt, &messages).unwrap_err();
+    assert!(matches!(e, Error::ProtocolViolation(_)), "{e:?}");
 }
 
 #[test]

@@ -117,6 +117,8 @@ fn roots_from_pem() {
 }
 
 /// Without a word about verification, a server that the system does not trust is refused.
+//= rfc9001#section-4.4 type=test
+//# A client MUST authenticate the identity of the server.
 // hardening A31
 #[test]
 fn default_fails_closed() {
@@ -237,13 +239,40 @@ fn verdict_never_comes() {
 /// Bytes after the server's flight, before the verdict.
 #[test]
 fn nothing_more_is_read_before_the_verdict() {
-    for level in [Level::Initial, Level::Handshake] {
+    for level in [Level::Initial, Level::Handshake, Level::OneRtt] {
         let (mut c, s) = at_the_gate();
         let e = c.read(level, &[0]).unwrap_err();
         assert!(matches!(e, Error::ProtocolViolation(_)));
         assert_eq!(c.verdict(AuthenticationStatus::Ok), Err(Error::State));
         leaks_nothing(&c, &s);
     }
+}
+
+/// The verdict comes between CertificateVerify and Finished.
+#[test]
+fn verdict_before_the_flight_ends() {
+    let (mut c, mut s) = (
+        End::client(&client(Verification::Host)),
+        End::server(&server()),
+    );
+    c.start().unwrap();
+    s.start().unwrap();
+    let (level, hello) = c.outbox.pop_front().unwrap();
+    s.read(level, &hello).unwrap();
+    while let Some((level, data)) = s.outbox.pop_front() {
+        for byte in data {
+            let asked = c.chain.is_some();
+            c.read(level, &[byte]).unwrap();
+            if !asked && c.chain.is_some() {
+                leaks_nothing(&c, &s);
+                c.verdict(AuthenticationStatus::Ok).unwrap();
+                leaks_nothing(&c, &s);
+            }
+        }
+    }
+    assert!(c.complete, "with Finished");
+    join(&mut c, &mut s).unwrap();
+    agreed(&c, &s);
 }
 
 #[test]

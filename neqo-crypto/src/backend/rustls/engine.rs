@@ -112,9 +112,8 @@ impl Engine {
 
     /// Emits what the end of the handshake brings.
     //= rfc9001#section-5.7
-    //# Even if an endpoint has received
-    //# 1-RTT keys, it MUST NOT process incoming 1-RTT protected packets before the TLS
-    //# handshake is complete.
+    //# A server MUST NOT process incoming 1-RTT protected
+    //# packets before the TLS handshake is complete.
     fn complete(&mut self, out: &mut Events) -> Res<()> {
         if self.is_complete() || self.conn.is_handshaking() || self.write_level != Level::OneRtt {
             return Ok(());
