@@ -180,7 +180,7 @@ fn no_older_tls() {
     assert_eq!(e, Err(Error::Alert(70)), "protocol_version");
 }
 
-/// A NewSessionTicket with these extensions.
+/// A `NewSessionTicket` with these extensions.
 fn ticket(extensions: &[u8]) -> Vec<u8> {
     let body = [
         &[0, 0, 0, 60][..], // lifetime

@@ -40,6 +40,24 @@ fn a_ticket_resumes_once() {
     }
 }
 
+/// The parameters that count are the new ones, though rustls first shows those that came with the ticket.
+#[test]
+fn a_resumed_session_has_new_parameters() {
+    let (c, s) = early(Verification::Host);
+    let (mut client, mut server) = (End::client(&c), End::server(&s));
+    handshake(&mut client, &mut server).unwrap();
+    client.verdict(AuthenticationStatus::Ok).unwrap();
+    join(&mut client, &mut server).unwrap();
+    let (mut client, mut server) = (End::resuming(&c, &client.tickets[0]), End::server(&s));
+    server.answers = false;
+    handshake(&mut client, &mut server).unwrap();
+    assert_eq!(client.params, None);
+    server.answer(b"others").unwrap();
+    join(&mut client, &mut server).unwrap();
+    assert!(client.complete && client.session.info().unwrap().resumed());
+    assert_eq!(client.params.as_deref(), Some(&b"others"[..]));
+}
+
 #[test]
 fn tokens_of_others_are_ignored() {
     let (c, s) = (client(Verification::Insecure), server());

@@ -1,5 +1,7 @@
 //! Who is taken for the server.
 
+use std::time::{Duration, SystemTime};
+
 use neqo_crypto::{
     AuthenticationStatus, Client, Direction, Error, Identity, Level, Server, Verification, sha256,
 };
@@ -100,6 +102,24 @@ fn roots_expired_or_not_yet_valid() {
     assert_eq!(refused(&ca.client(), &expired), 45);
     let early = ca.issue(NAME, |p| p.not_before = date_time_ymd(4000, 1, 1));
     assert_eq!(refused(&ca.client(), &early), 45);
+}
+
+#[test]
+fn self_signed_within() {
+    let long_ago = SystemTime::UNIX_EPOCH;
+    let later = long_ago + Duration::from_secs(1);
+    let far_off = long_ago + Duration::from_secs(1 << 33);
+    for (validity, ok) in [((long_ago, far_off), true), ((long_ago, later), false)] {
+        let identity = Identity::self_signed_within(&[NAME], validity).unwrap();
+        let client = client(Verification::Roots(identity.chain().to_vec()));
+        let server = Server::builder(identity).build().unwrap();
+        if ok {
+            connected(&client, &server);
+        } else {
+            assert_eq!(refused(&client, &server), 45);
+        }
+    }
+    assert!(Identity::self_signed(&["n\u{e4}me"]).is_err());
 }
 
 #[test]
@@ -248,7 +268,7 @@ fn nothing_more_is_read_before_the_verdict() {
     }
 }
 
-/// The verdict comes between CertificateVerify and Finished.
+/// The verdict comes between `CertificateVerify` and Finished.
 #[test]
 fn verdict_before_the_flight_ends() {
     let (mut c, mut s) = (

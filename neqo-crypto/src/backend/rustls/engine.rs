@@ -161,6 +161,8 @@ impl Engine {
                 .and_then(|g| Group::try_from(u16::from(g.name())).ok()),
             resumed: self.resumed(),
             early_data_accepted,
+            // Encrypted ClientHello is not offered: rustls tells a QUIC connection neither that it was accepted nor
+            // the configurations to retry with.
             ech_accepted: false,
             server_name,
         })
