@@ -7,6 +7,19 @@ use crate::{
     stream_id::{StreamId, StreamType},
 };
 
+/// A STREAM frame (RFC 9000 §19.8).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StreamFrame<'a> {
+    /// The stream.
+    pub(crate) stream_id: StreamId,
+    /// Where the data belongs.
+    pub(crate) offset: u64,
+    /// The data.
+    pub(crate) data: Payload<'a>,
+    /// Whether the stream ends behind it.
+    pub(crate) fin: bool,
+}
+
 impl Streams {
     /// The stream that a frame is about, opened if need be; nothing if it has ended.
     fn accept(&mut self, id: StreamId, half: Half) -> Res<Option<Slot>> {
@@ -63,14 +76,14 @@ impl Streams {
     }
 
     /// A STREAM frame.
-    pub(crate) fn on_stream(
-        &mut self,
-        id: StreamId,
-        offset: u64,
-        data: Payload<'_>,
-        fin: bool,
-    ) -> Res<()> {
-        let Some(slot) = self.accept(id, Half::Recv)? else {
+    pub(crate) fn on_stream(&mut self, frame: StreamFrame<'_>) -> Res<()> {
+        let StreamFrame {
+            stream_id,
+            offset,
+            data,
+            fin,
+        } = frame;
+        let Some(slot) = self.accept(stream_id, Half::Recv)? else {
             return Ok(());
         };
         let Some((recv, mut lent)) = self.recv_part(slot) else {
@@ -209,7 +222,7 @@ impl Streams {
     }
 
     /// A STREAMS_BLOCKED frame; the limit is at most 2^60.
-    pub(crate) fn on_streams_blocked(&mut self, stream_type: StreamType) {
+    pub(crate) fn on_streams_blocked(&mut self, stream_type: StreamType, _limit: u64) {
         let i = nth(stream_type);
         self.due.max_streams[i] |= self.inbound[i].has_more();
     }

@@ -12,6 +12,7 @@
 //! open another one (hardening A13).
 
 mod api;
+pub use api::{RecvStats, SendStats};
 mod events;
 mod flow;
 mod input;
@@ -26,9 +27,11 @@ mod stream;
 mod tests;
 mod token;
 
+use events::Events;
 pub(crate) use events::StreamEvent;
-use flow::{Blocked, Credit, InitialLimits, StreamsWindow, Window};
+use flow::{Blocked, Credit, StreamsWindow, Window};
 pub(crate) use flow::{LocalLimits, PeerLimits};
+pub(crate) use input::StreamFrame;
 use neqo_common::Role;
 pub(crate) use pool::Pool;
 use recv::{Lent, RecvStream};
@@ -94,8 +97,6 @@ pub(crate) struct Streams {
     /// How many streams want the connection to be kept alive.
     keep_alive: usize,
 }
-
-use events::Events;
 
 const fn nth(stream_type: StreamType) -> usize {
     match stream_type {
