@@ -271,8 +271,8 @@ impl ConnectionParameters {
         self.max_pto
     }
 
-    /// How large the UDP payloads are that are sent, in bytes, in
-    /// [`Self::MIN_MTU`]`..=`[`Self::MAX_MTU`]. The path must carry them.
+    /// How large the UDP payloads are that are sent, in bytes, at least [`Self::MIN_MTU`] and at
+    /// most [`Self::MAX_MTU`]. The path must carry them.
     #[must_use]
     pub fn mtu(mut self, v: usize) -> Self {
         self.mtu = v.clamp(Self::MIN_MTU, Self::MAX_MTU);
@@ -311,7 +311,8 @@ impl ConnectionParameters {
         self.outgoing_datagram_queue
     }
 
-    /// How many connection IDs of the peer's are kept, in `2..=`[`limits::REMOTE_ACTIVE_CIDS`].
+    /// How many connection IDs of the peer's are kept, at least 2 and at most
+    /// [`limits::REMOTE_ACTIVE_CIDS`].
     #[must_use]
     pub fn active_connection_id_limit(mut self, v: u64) -> Self {
         const LEAST: u64 = 2;

@@ -42,12 +42,9 @@ pub(crate) enum FrameType {
 struct Rules {
     /// The value on the wire; the lowest of several.
     wire: u8,
-    initial: bool,
-    handshake: bool,
-    zero_rtt: bool,
-    one_rtt: bool,
+    /// Whether it may be in Initial, Handshake, 0-RTT and 1-RTT packets.
+    packets: [bool; 4],
     ack_eliciting: bool,
-    in_flight: bool,
     probing: bool,
     server_only: bool,
 }
@@ -68,12 +65,13 @@ const fn row(wire: u8, packets: [u8; 4], spec: &str) -> Rules {
     }
     Rules {
         wire,
-        initial: packets[0] != b'_',
-        handshake: packets[1] != b'_',
-        zero_rtt: packets[2] != b'_',
-        one_rtt: packets[3] != b'_',
+        packets: [
+            packets[0] != b'_',
+            packets[1] != b'_',
+            packets[2] != b'_',
+            packets[3] != b'_',
+        ],
         ack_eliciting: !has(spec, b'N'),
-        in_flight: !has(spec, b'C') && !has(spec, b'N') || has(spec, b'P'),
         probing: has(spec, b'P'),
         server_only: has(spec, b'S'),
     }
@@ -162,12 +160,12 @@ impl FrameType {
     /// Whether it may appear in packets of this level.
     #[inline]
     pub(crate) const fn allowed_in(self, level: Level) -> bool {
-        let rules = self.rules();
+        let packets = &self.rules().packets;
         match level {
-            Level::Initial => rules.initial,
-            Level::ZeroRtt => rules.zero_rtt,
-            Level::Handshake => rules.handshake,
-            Level::OneRtt => rules.one_rtt,
+            Level::Initial => packets[0],
+            Level::Handshake => packets[1],
+            Level::ZeroRtt => packets[2],
+            Level::OneRtt => packets[3],
         }
     }
 
@@ -206,7 +204,7 @@ impl FrameType {
     /// acknowledgement, and PADDING.
     #[inline]
     pub(crate) const fn is_in_flight(self) -> bool {
-        self.rules().in_flight
+        self.is_ack_eliciting() || matches!(self, Self::Padding)
     }
 
     /// Whether a packet with nothing else probes a path (RFC 9000 §9.1).

@@ -392,7 +392,7 @@ fn varint() -> impl Strategy<Value = u64> {
 }
 
 /// Any frame of `kind`, from integers in ascending order and bytes.
-fn frame<'a>(kind: u8, [a, b, c]: [u64; 3], data: &'a [u8], fin: bool) -> Frame<'a> {
+fn frame(kind: u8, [a, b, c]: [u64; 3], data: &[u8], fin: bool) -> Frame<'_> {
     let stream_id = StreamId::new(a);
     let stream_type = if fin {
         StreamType::UniDi
@@ -443,7 +443,7 @@ fn frame<'a>(kind: u8, [a, b, c]: [u64; 3], data: &'a [u8], fin: bool) -> Frame<
             retire_prior: a,
             cid: ConnectionId::new(&data[..data.len().min(20)])
                 .filter(|c| !c.is_empty())
-                .unwrap_or(ConnectionId::new(&[1]).unwrap()),
+                .unwrap_or_else(|| ConnectionId::new(&[1]).unwrap()),
             reset_token: [eight[0]; 16],
         },
         14 => Frame::RetireConnectionId { seq: a },
