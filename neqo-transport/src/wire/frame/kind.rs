@@ -200,13 +200,6 @@ impl FrameType {
         self.rules().ack_eliciting
     }
 
-    /// Whether a packet with it counts as in flight (RFC 9002 §2): what elicits an
-    /// acknowledgement, and PADDING.
-    #[inline]
-    pub(crate) const fn is_in_flight(self) -> bool {
-        self.is_ack_eliciting() || matches!(self, Self::Padding)
-    }
-
     /// Whether a packet with nothing else probes a path (RFC 9000 §9.1).
     #[inline]
     pub(crate) const fn is_probing(self) -> bool {
@@ -280,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn eliciting_in_flight_probing() {
+    fn eliciting_and_probing() {
         use FrameType as F;
         for f in FrameType::iter() {
             let quiet = matches!(
@@ -288,7 +281,6 @@ mod tests {
                 F::Padding | F::Ack | F::AckEcn | F::CloseTransport | F::CloseApplication
             );
             assert_eq!(f.is_ack_eliciting(), !quiet, "{f:?}");
-            assert_eq!(f.is_in_flight(), !quiet || f == F::Padding, "{f:?}");
             let probing = matches!(
                 f,
                 F::Padding | F::NewConnectionId | F::PathChallenge | F::PathResponse

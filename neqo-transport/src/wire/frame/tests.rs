@@ -1,7 +1,7 @@
 use neqo_common::Decoder;
 use proptest::prelude::*;
 
-use super::{CloseCode, Frame, FrameType, MAX_OFFSET, MAX_STREAMS, encode};
+use super::{CloseCode, Frame, MAX_OFFSET, MAX_STREAMS, encode, kind::FrameType};
 use crate::{
     Violation,
     cid::id::ConnectionId,
@@ -76,11 +76,11 @@ fn encode(frame: &Frame<'_>) -> (Vec<u8>, Option<usize>) {
         }
         Frame::PathChallenge(data) => {
             encode::path_challenge(&mut o, data);
-            encode::PATH_LEN
+            9
         }
         Frame::PathResponse(data) => {
             encode::path_response(&mut o, data);
-            encode::PATH_LEN
+            9
         }
         Frame::NewConnectionId {
             seq,
@@ -93,7 +93,7 @@ fn encode(frame: &Frame<'_>) -> (Vec<u8>, Option<usize>) {
         }
         Frame::RetireConnectionId { seq } => {
             encode::retire_connection_id(&mut o, seq);
-            encode::retire_connection_id_len(seq)
+            return (o, None);
         }
         _ => encode_flow(&mut o, frame),
     };

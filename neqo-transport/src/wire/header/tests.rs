@@ -100,7 +100,6 @@ fn open(packet: &mut [u8], version: Version) -> Result<Vec<u8>, Violation> {
         .unwrap();
     let pn = unprotected.packet_number(packet, None);
     let opened = unprotected.open(packet, pn, &mut keys).unwrap();
-    assert_eq!(opened.packet_number(), pn);
     opened.payload().map(|range| packet[range].to_vec())
 }
 
