@@ -85,14 +85,20 @@ pub(crate) fn crypto_header_len(offset: u64, len: usize) -> usize {
 }
 
 /// Writes `NEW_TOKEN`. The token is not empty.
-#[cfg_attr(not(test), expect(dead_code, reason = "tokens for later connections are not issued yet"))]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "tokens for later connections are not issued yet")
+)]
 pub(crate) fn new_token(put: &mut impl Put, token: &[u8]) {
     ints(put, FrameType::NewToken, &[long(token.len())]);
     put.put(token);
 }
 
 /// The length of `NEW_TOKEN`.
-#[cfg_attr(not(test), expect(dead_code, reason = "tokens for later connections are not issued yet"))]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "tokens for later connections are not issued yet")
+)]
 pub(crate) fn new_token_len(token: &[u8]) -> usize {
     ints_len(&[long(token.len())]) + token.len()
 }
