@@ -141,7 +141,7 @@ impl PacketSender {
             now,
         };
         self.cc.on_ack_end(&ack);
-        if self.round_start.is_none_or(|start| newest > start) {
+        if self.round_start.is_none_or(|start| newest >= start) {
             self.round_start = Some(now);
             self.peak = self.bytes_in_flight;
         }
@@ -208,3 +208,6 @@ impl PacketSender {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

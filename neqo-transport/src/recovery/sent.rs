@@ -442,3 +442,6 @@ impl<T: Copy> Drop for Draft<'_, T> {
         self.sent.tokens.truncate(self.first);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -132,7 +132,7 @@ impl AckTracker {
     }
 
     /// When an ACK frame is due; may be in the past.
-    pub fn ack_time(&self) -> Option<Instant> {
+    pub const fn ack_time(&self) -> Option<Instant> {
         if self.immediate {
             self.largest_time
         } else {
@@ -244,3 +244,6 @@ impl AckTracker {
 const fn gap_and_len(smallest: PacketNumber, range: &RangeInclusive<PacketNumber>) -> (u64, u64) {
     (smallest - *range.end() - 2, *range.end() - *range.start())
 }
+
+#[cfg(test)]
+mod tests;

@@ -138,3 +138,93 @@ impl ReceivedRanges {
             .any(|r| r.start <= from && to <= r.end)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::{collection::vec, prelude::*};
+
+    use super::{MAX_RANGES, ReceivedRanges};
+
+    #[test]
+    fn holes_are_filled() {
+        let mut r = ReceivedRanges::default();
+        assert_eq!(r.largest(), None);
+        assert!(!r.contains(0));
+        for pn in [5, 7, 6, 3, 4, 0] {
+            assert!(r.insert(pn), "{pn}");
+            assert!(!r.insert(pn), "{pn}");
+            assert!(r.contains(pn));
+        }
+        assert_eq!(r.unsettled().collect::<Vec<_>>(), [3..=7, 0..=0]);
+        assert!(r.contiguous(3, 7));
+        assert!(!r.contiguous(0, 3));
+        assert!(!r.contains(1) && !r.contains(8));
+    }
+
+    // hardening A8
+    #[test]
+    fn every_second_packet() {
+        let mut r = ReceivedRanges::default();
+        for pn in (0..2_000_000).step_by(2) {
+            assert!(r.insert(pn));
+            assert!(r.ranges.len() <= MAX_RANGES);
+        }
+        assert!(r.ranges.capacity() < 2 * MAX_RANGES);
+        // Holes among the ranges that are kept can still be filled, older ones cannot.
+        assert!(r.insert(1_999_997));
+        assert!(r.contains(5) && !r.insert(5));
+    }
+
+    #[test]
+    fn below_all_ranges_when_there_is_no_room() {
+        let mut r = ReceivedRanges::default();
+        for pn in 1..=MAX_RANGES as u64 {
+            r.insert(10 * pn);
+        }
+        assert!(r.insert(4), "it is new");
+        assert!(r.contains(4) && r.contains(3), "and the floor is above it");
+        assert!(!r.contains(5));
+        assert_eq!(r.ranges.len(), MAX_RANGES);
+    }
+
+    //= rfc9000#section-13.2.4 type=test
+    //# When a packet containing an ACK frame is acknowledged,
+    //# the receiver can stop acknowledging packets less than or equal to the Largest
+    //# Acknowledged field in the sent ACK frame.
+    #[test]
+    fn settled_ranges_are_not_reported_but_known() {
+        let mut r = ReceivedRanges::default();
+        for pn in [1, 3, 5, 7] {
+            r.insert(pn);
+        }
+        r.settle(5);
+        assert_eq!(r.unsettled().collect::<Vec<_>>(), [7..=7]);
+        assert!(r.contains(3) && !r.contains(4));
+        r.insert(4);
+        assert_eq!(r.unsettled().collect::<Vec<_>>(), [7..=7, 3..=5]);
+        r.settle(7);
+        assert_eq!(r.unsettled().collect::<Vec<_>>(), [7..=7], "the top stays");
+    }
+
+    proptest! {
+        #[test]
+        fn ranges_are_a_set(pns in vec(0..80_u64, 0..300)) {
+            let (mut r, mut set) = (ReceivedRanges::default(), BTreeSet::new());
+            for pn in pns {
+                let floor = r.floor;
+                prop_assert_eq!(r.contains(pn), pn < floor || set.contains(&pn));
+                prop_assert_eq!(r.insert(pn), pn >= floor && set.insert(pn));
+                prop_assert_eq!(r.largest(), set.last().copied());
+                for pair in r.ranges.windows(2) {
+                    prop_assert!(pair[0].end + 1 < pair[1].start);
+                }
+                prop_assert!(r.ranges.len() <= MAX_RANGES);
+                let all: BTreeSet<_> = r.unsettled().flatten().collect();
+                let kept: BTreeSet<_> = set.iter().copied().filter(|p| *p >= r.floor).collect();
+                prop_assert_eq!(all, kept);
+            }
+        }
+    }
+}
