@@ -127,6 +127,27 @@ fn one_reduction_per_round_trip() {
 }
 
 #[test]
+fn an_ack_frame_that_tells_of_a_loss_does_not_make_the_window_grow() {
+    for ecn in [true, false] {
+        let mut f = Fixture::new(CongestionControl::NewReno);
+        f.fill();
+        f.now += ms(100);
+        let sent = f.flight[0].time;
+        f.flight[1..]
+            .iter()
+            .for_each(|p| f.sender.on_packet_acked(p));
+        if ecn {
+            assert!(f.sender.on_ecn_ce(sent, f.now));
+        } else {
+            f.sender.on_packet_lost(&f.flight[0]);
+            assert!(f.sender.on_congestion_event(sent, f.now));
+        }
+        f.sender.on_ack_end(&f.rtt, f.now);
+        assert_eq!(f.sender.cwnd(), 5 * MTU);
+    }
+}
+
+#[test]
 fn the_window_has_a_minimum() {
     for cc in [CongestionControl::NewReno, CongestionControl::Cubic] {
         let mut f = Fixture::new(cc);

@@ -273,7 +273,9 @@ fn apply(op: Op, sent: &mut SentPackets<u32>, naive: &mut Naive, t: Instant) {
         }
         Op::Abort { tokens } => {
             let mut draft = sent.draft();
-            tokens.into_iter().for_each(|t| draft.push(t));
+            for t in tokens {
+                draft.push(t);
+            }
         }
         Op::Ack { from, len } => {
             // Counted from the top, where acknowledgements are.
