@@ -1,6 +1,6 @@
 //! When to acknowledge, and the ACK frame (RFC 9000 §13.2, §19.3).
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use neqo_common::{Ecn, MAX_VARINT};
 
@@ -11,7 +11,7 @@ use crate::{
     recovery::token::Token,
     tx::Tx,
     wire::{
-        frame::{EcnCounts, encode},
+        frame::{ack::EcnCounts, encode},
         put::Put,
     },
 };
