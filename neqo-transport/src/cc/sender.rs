@@ -60,6 +60,7 @@ impl PacketSender {
     }
 
     /// The slow start threshold, in bytes; the largest number if there was no congestion yet.
+    #[cfg(test)]
     pub fn ssthresh(&self) -> usize {
         self.cc.ssthresh()
     }

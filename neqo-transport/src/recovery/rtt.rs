@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-/// What a path's round-trip time is assumed to be before it was measured (RFC 9002 §6.2.2).
-pub const INITIAL_RTT: Duration = Duration::from_millis(333);
 /// The finest time that timers are trusted with (RFC 9002 §6.1.2).
 pub const GRANULARITY: Duration = Duration::from_millis(1);
 /// How many probe timeouts long all packets must have been lost (RFC 9002 §7.6.1).
@@ -147,8 +145,10 @@ impl Rtt {
 mod tests {
     use std::time::Duration;
 
-    use super::{GRANULARITY, INITIAL_RTT, Rtt, ack_delay};
+    use super::{GRANULARITY, Rtt, ack_delay};
     use crate::recovery::testing::{ms, now};
+
+    const INITIAL_RTT: Duration = ms(333);
 
     //= rfc9002#section-5.2 type=test
     //# min_rtt MUST be set to the latest_rtt on the first RTT sample.
