@@ -45,7 +45,7 @@ impl Path {
         params: &ConnectionParameters,
         now: Instant,
     ) -> Self {
-        let mtu = usize::try_from(params.get_datagram_size()).unwrap_or(usize::MAX);
+        let mtu = params.get_mtu();
         Self {
             local,
             remote,
@@ -59,6 +59,14 @@ impl Path {
             amplification: Amplification::new(validated),
             validation: Validation::default(),
             mtu,
+        }
+    }
+
+    /// The peer takes no larger UDP payloads than this (`max_udp_payload_size`, RFC 9000 §18.2).
+    pub fn limit_mtu(&mut self, largest: usize) {
+        if largest < self.mtu {
+            self.mtu = largest;
+            self.sender.set_mtu(largest);
         }
     }
 }
