@@ -113,6 +113,10 @@ pub const MAX_PTO_COUNT: usize = 16;
 /// How many outgoing DATAGRAM payloads wait by default.
 pub const OUTGOING_DATAGRAMS: usize = 10;
 
+/// Datagrams with Initial packets, and those that probe a path, have at least this many bytes of
+/// UDP payload (RFC 9000 §14.1, §8.2.1).
+pub const MIN_INITIAL_DATAGRAM: usize = 1200;
+
 // Servers
 
 /// How many connections a server has at once, unless the host says otherwise. An idle one takes

@@ -2,25 +2,13 @@
 
 use std::{num::NonZeroUsize, time::Duration};
 
-use strum::{Display, EnumString, VariantNames};
-
 use super::limits;
+pub use crate::cc::{CongestionControl, SlowStart};
 use crate::{
     Res,
     stream_id::StreamType,
     version::{self, Version},
 };
-
-/// How the sending rate answers to congestion.
-#[derive(Clone, Copy, Debug, Default, Display, EnumString, VariantNames, PartialEq, Eq)]
-#[strum(ascii_case_insensitive, serialize_all = "lowercase")]
-pub enum CongestionControl {
-    /// RFC 9002 §7.
-    NewReno,
-    /// RFC 9438.
-    #[default]
-    Cubic,
-}
 
 /// The configuration of a connection, built by chaining: each method takes the value and returns
 /// the whole. The default is a fast endpoint that bounds what its peer can make it keep.
@@ -32,6 +20,7 @@ pub enum CongestionControl {
 pub struct ConnectionParameters {
     versions: version::Config,
     congestion_control: CongestionControl,
+    slow_start: SlowStart,
     max_data: u64,
     max_stream_data_bidi_local: u64,
     max_stream_data_bidi_remote: u64,
@@ -60,6 +49,7 @@ impl Default for ConnectionParameters {
         Self {
             versions: version::Config::default(),
             congestion_control: CongestionControl::default(),
+            slow_start: SlowStart::default(),
             max_data: limits::INITIAL_CONNECTION_WINDOW,
             max_stream_data_bidi_local: limits::INITIAL_STREAM_WINDOW,
             max_stream_data_bidi_remote: limits::INITIAL_STREAM_WINDOW,
@@ -132,6 +122,19 @@ impl ConnectionParameters {
     #[must_use]
     pub const fn get_congestion_control(&self) -> CongestionControl {
         self.congestion_control
+    }
+
+    /// How the congestion window grows at first.
+    #[must_use]
+    pub const fn slow_start(mut self, v: SlowStart) -> Self {
+        self.slow_start = v;
+        self
+    }
+
+    /// How the congestion window grows at first.
+    #[must_use]
+    pub const fn get_slow_start(&self) -> SlowStart {
+        self.slow_start
     }
 
     /// How many bytes the peer may send on all streams at first; at most 2^62-1.
