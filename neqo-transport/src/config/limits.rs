@@ -56,9 +56,11 @@ pub const CRYPTO_BUFFER: u64 = 64 * KIB;
 /// for each lost packet, and 4,096 of them lost at once are 5 MB. hardening A5, R3896
 pub const REASSEMBLY_GAPS: usize = 4096;
 
-/// One more gap is allowed for each this many bytes between the first and the last byte kept:
-/// with frames that fill packets, there is at most one for each 1,200 bytes; who makes them
-/// smaller makes our table larger than his data. hardening A5, R3896
+/// One more gap is allowed for each this many bytes between the first and the last byte kept.
+///
+/// With frames that fill packets there is at most one for each 1,200 bytes, and losing every
+/// other packet is not loss; who makes frames smaller makes our table larger than the data in it.
+/// hardening A5, R3896
 pub const REASSEMBLY_BYTES_PER_GAP: u64 = 4 * KIB;
 
 /// How many ranges of received packet numbers are kept for acknowledgement. More holes than that

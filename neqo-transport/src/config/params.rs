@@ -274,8 +274,8 @@ impl ConnectionParameters {
         self.max_pto
     }
 
-    /// How large the UDP payloads are that are sent, in bytes, in
-    /// [`Self::MIN_MTU`]`..=`[`Self::MAX_MTU`]. The path must carry them.
+    /// How large the UDP payloads are that are sent, in bytes, at least [`Self::MIN_MTU`] and at
+    /// most [`Self::MAX_MTU`]. The path must carry them.
     #[must_use]
     pub fn mtu(mut self, v: usize) -> Self {
         self.mtu = v.clamp(Self::MIN_MTU, Self::MAX_MTU);
@@ -314,7 +314,8 @@ impl ConnectionParameters {
         self.outgoing_datagram_queue
     }
 
-    /// How many connection IDs of the peer's are kept, in `2..=`[`limits::REMOTE_ACTIVE_CIDS`].
+    /// How many connection IDs of the peer's are kept, at least 2 and at most
+    /// [`limits::REMOTE_ACTIVE_CIDS`].
     #[must_use]
     pub fn active_connection_id_limit(mut self, v: u64) -> Self {
         const LEAST: u64 = 2;
@@ -416,4 +417,79 @@ impl ConnectionParameters {
 
 const fn at_most(v: u64, max: u64) -> u64 {
     if v < max { v } else { max }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{CongestionControl, ConnectionParameters as Params, MAX_STREAMS, MAX_VARINT};
+    use crate::{config::limits, stream_id::StreamType};
+
+    #[test]
+    fn defaults_are_within_the_limits() {
+        let p = Params::default();
+        assert!(p.get_max_data() <= limits::MAX_CONNECTION_WINDOW);
+        for (stream_type, remote) in [
+            (StreamType::BiDi, false),
+            (StreamType::BiDi, true),
+            (StreamType::UniDi, true),
+        ] {
+            let v = p.get_max_stream_data(stream_type, remote);
+            assert!(v > 0 && v <= p.get_max_data() && v <= limits::MAX_STREAM_WINDOW);
+        }
+        assert_eq!(p.get_max_stream_data(StreamType::UniDi, false), 0);
+        assert!((Params::MIN_MTU..=Params::MAX_MTU).contains(&p.get_mtu()));
+        assert_eq!(p.get_seed(), None);
+    }
+
+    #[test]
+    fn values_that_the_wire_cannot_carry_are_clamped() {
+        let p = Params::default()
+            .max_data(u64::MAX)
+            .max_stream_data(StreamType::BiDi, true, u64::MAX)
+            .max_streams(StreamType::UniDi, u64::MAX)
+            .datagram_size(u64::MAX)
+            .idle_timeout(Duration::MAX)
+            .active_connection_id_limit(0)
+            .initial_rtt(Duration::ZERO)
+            .ack_ratio(0)
+            .mtu(10);
+        assert_eq!(p.get_max_data(), MAX_VARINT);
+        assert_eq!(p.get_max_stream_data(StreamType::BiDi, true), MAX_VARINT);
+        assert_eq!(p.get_max_streams(StreamType::UniDi), MAX_STREAMS);
+        assert_eq!(p.get_datagram_size(), MAX_VARINT);
+        assert_eq!(p.get_idle_timeout(), Duration::from_millis(MAX_VARINT));
+        assert_eq!(p.get_active_connection_id_limit(), 2);
+        assert_eq!(p.get_initial_rtt(), Duration::from_millis(1));
+        assert_eq!(p.get_ack_ratio(), Params::ACK_RATIO_SCALE);
+        assert_eq!(p.get_mtu(), Params::MIN_MTU);
+        assert_eq!(p.mtu(usize::MAX).get_mtu(), Params::MAX_MTU);
+    }
+
+    #[test]
+    fn each_setter_sets_its_own() {
+        let p = Params::default()
+            .max_stream_data(StreamType::BiDi, false, 1)
+            .max_stream_data(StreamType::BiDi, true, 2)
+            .max_stream_data(StreamType::UniDi, true, 3)
+            .max_streams(StreamType::BiDi, 4)
+            .max_streams(StreamType::UniDi, 5);
+        assert_eq!(p.get_max_stream_data(StreamType::BiDi, false), 1);
+        assert_eq!(p.get_max_stream_data(StreamType::BiDi, true), 2);
+        assert_eq!(p.get_max_stream_data(StreamType::UniDi, true), 3);
+        assert_eq!(p.get_max_streams(StreamType::BiDi), 4);
+        assert_eq!(p.get_max_streams(StreamType::UniDi), 5);
+        let p = p.grease(false).pacing(false).seed(Some([7; 32]));
+        assert!(!p.is_greasing() && !p.pacing_enabled());
+        assert!(p.randomize_first_pn_enabled());
+        assert_eq!(p.get_seed(), Some([7; 32]));
+    }
+
+    #[test]
+    fn congestion_control_by_name() {
+        assert_eq!("cubic".parse(), Ok(CongestionControl::Cubic));
+        assert_eq!("NewReno".parse(), Ok(CongestionControl::NewReno));
+        assert!("tahoe".parse::<CongestionControl>().is_err());
+    }
 }
