@@ -9,7 +9,7 @@ use crate::{
     tx::batch::Batch,
     wire::{
         frame::{CloseCode, encode},
-        header::{LongType, encode as header},
+        header::{LongType, encode::LongHeader},
     },
 };
 
@@ -29,14 +29,14 @@ pub fn packet(
     let mut batch = Batch::new(&mut buf, SIZE, 1);
     let mut datagram = batch.datagram(SIZE).ok_or(NO_ROOM)?;
     let mut packet = datagram.packet();
-    let layout = header::long(
-        &mut packet,
-        (version, LongType::Initial),
-        (scid, ours),
-        &[],
-        (0, None),
-    )
-    .ok_or(NO_ROOM)?;
+    let header = LongHeader {
+        version,
+        kind: LongType::Initial,
+        dcid: *scid,
+        scid: *ours,
+        token: &[],
+    };
+    let layout = header.write(&mut packet, (0, None)).ok_or(NO_ROOM)?;
     packet.header_done(layout);
     let code = CloseCode::Transport {
         code: violation.code(),
