@@ -1,2 +1,6 @@
-//! Placeholder for the crate docs.
+//! `neqo-client` and `neqo-server`: tokio sockets wired to the sans-IO crates.
 #![forbid(unsafe_code)]
+
+pub mod client;
+pub mod clock;
+pub mod proto;
