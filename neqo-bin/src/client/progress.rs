@@ -138,7 +138,10 @@ mod tests {
             self.write_str(s)
         }
         fn write_str(&self, s: &str) -> io::Result<()> {
-            self.0.lock().expect("not poisoned").push_str(s);
+            self.0
+                .lock()
+                .map_err(|_e| io::ErrorKind::Other)?
+                .push_str(s);
             Ok(())
         }
         fn clear_line(&self) -> io::Result<()> {

@@ -185,7 +185,9 @@ mod tests {
 
     fn plan(list: &[&str]) -> Result<Vec<Destination>, Error> {
         let all = std::iter::once(&"neqo-client").chain(list);
-        let args = args::parse(all).expect("a valid command line").fetch;
+        let args = args::parse(all)
+            .map_err(|e| Error::Usage(e.to_string()))?
+            .fetch;
         let groups = target::group(&args.urls)?;
         destinations(&args.output, &groups)
     }

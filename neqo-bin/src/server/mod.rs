@@ -1,0 +1,7 @@
+//! `neqo-server`.
+
+pub mod access_log;
+pub mod args;
+pub mod error;
+pub mod listen;
+pub mod service;
