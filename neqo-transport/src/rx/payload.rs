@@ -31,6 +31,12 @@ impl<'a> Payload<'a> {
         self.bytes
     }
 
+    /// A frame's data within these bytes.
+    #[must_use]
+    pub const fn part(self, bytes: &'a [u8]) -> Self {
+        Self { bytes, ..self }
+    }
+
     /// The same data without its first `n` bytes.
     #[must_use]
     pub fn skip(self, n: usize) -> Self {
