@@ -125,6 +125,12 @@ impl Outbox {
         Self { id, queued: 0 }
     }
 
+    /// The transfer's name to the writer.
+    #[must_use]
+    pub const fn id(&self) -> usize {
+        self.id
+    }
+
     /// Bytes that may be sent now.
     #[must_use]
     pub const fn room(&self) -> usize {
