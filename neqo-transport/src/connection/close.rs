@@ -22,6 +22,9 @@ pub struct Closer {
 }
 
 impl Closer {
+    /// The longest frame: type, code, frame type, length of the reason and the reason.
+    pub const MAX_LEN: usize = 1 + 8 + 8 + 2 + MAX_REASON;
+
     /// Closes for a reason of the transport, or at the application's wish.
     pub fn new(reason: &CloseReason, text: &str) -> Self {
         let code = match reason {
@@ -48,9 +51,9 @@ impl Closer {
         self.due
     }
 
-    /// It was sent.
-    pub const fn sent(&mut self) {
-        self.due = false;
+    /// It was sent: it is due again when the peer keeps talking.
+    pub fn after_sending(self) -> Self {
+        Self { due: false, ..self }
     }
 
     /// A datagram arrived while closing.

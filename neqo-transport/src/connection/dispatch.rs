@@ -44,12 +44,6 @@ pub struct Seen {
 impl Connection {
     /// Handles all frames of a packet.
     pub(super) fn on_frames(&mut self, cx: &Context, payload: Payload<'_>) -> Res<Seen> {
-        //= rfc9000#section-12.4
-        //# An endpoint MUST treat receipt of a packet containing no frames as a
-        //# connection error of type PROTOCOL_VIOLATION.
-        if payload.bytes().is_empty() {
-            return Err(Violation::ProtocolViolation("packet without frames").into());
-        }
         let kind = match cx.space {
             PacketNumberSpace::Initial => PacketKind::Initial,
             PacketNumberSpace::Handshake => PacketKind::Handshake,

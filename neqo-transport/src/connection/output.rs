@@ -7,18 +7,23 @@ use std::{
 
 use neqo_common::{Batch as OwnedBatch, BatchRef, Datagram, Ecn, Role, Tos};
 
-use super::{Connection, State};
+use super::{Connection, State, close::Closer};
 use crate::{
-    Res,
+    PacketNumber, Res,
     config::limits,
-    path::PathId,
+    path::{Path, PathId},
     recovery::sent::SentPacket,
     space::PacketNumberSpace,
     tx::{
+        PacketBuilder, Tx,
         batch::{Batch, DatagramBuilder},
+        packet::TAG_LEN,
         schedule::{self, Permit, Speakers},
     },
-    wire::header::{LongType, encode as header},
+    wire::{
+        header::{LongType, encode::{self as header, LongHeader}},
+        put::Put as _,
+    },
 };
 
 /// What a connection wants of its host, with memory of the connection's own.
@@ -172,20 +177,28 @@ impl Connection {
         if self.closer.is_some() {
             return self.write_close(now, path, batch);
         }
+        let mtu = self.paths.get(path).mtu;
         let mut budget = self.budget(now, path);
         loop {
-            let written = batch.len();
             let limit = self.paths.get(path).amplification.limit();
-            let Some(mut dgram) = batch.datagram(limit.saturating_sub(written)) else {
+            let Some(mut dgram) = batch.datagram(limit.saturating_sub(batch.len())) else {
                 return Ok(());
             };
-            let in_flight = self.write_datagram(now, path, budget, &mut dgram)?;
-            if dgram.len() == 0 {
-                return Ok(());
+            let turn = Turn {
+                now,
+                path,
+                window_open: budget >= mtu,
+            };
+            let in_flight = self.write_datagram(&turn, &mut dgram)?;
+            if dgram.is_empty() {
+                break;
             }
             budget = budget.saturating_sub(in_flight);
             dgram.commit();
         }
+        let app_limited = budget >= mtu && !self.streams.wants_to_send();
+        self.paths.get_mut(path).sender.set_app_limited(app_limited);
+        Ok(())
     }
 
     /// How many bytes congestion control and the pacer let be sent now.
@@ -196,47 +209,43 @@ impl Connection {
     }
 
     /// Coalesces one packet of each space that has something to say. Returns the bytes in flight.
-    fn write_datagram(
-        &mut self,
-        now: Instant,
-        path: PathId,
-        budget: usize,
-        dgram: &mut DatagramBuilder<'_, '_>,
-    ) -> Res<usize> {
-        let speakers = self.speakers(now, path, budget >= dgram.size());
-        let mut in_flight = 0;
+    fn write_datagram(&mut self, turn: &Turn, dgram: &mut DatagramBuilder<'_, '_>) -> Res<usize> {
+        let speakers = self.speakers(turn);
+        let mut written = Written::default();
         for id in PacketNumberSpace::ALL {
-            if let Some(permit) = speakers.permit(id) {
-                in_flight += self.write_packet(now, path, (id, permit), &speakers, dgram)?;
+            let Some(permit) = speakers.permit(id) else {
+                continue;
+            };
+            let later = speakers.later(id);
+            self.write_packet(turn, id, (permit, later), dgram, &mut written)?;
+            //= rfc9001#section-4.9.1
+            //# a client MUST discard Initial keys when it first sends a Handshake packet
+            if id == PacketNumberSpace::Handshake && self.role == Role::Client && written.last == Some(id) {
+                self.discard_space(PacketNumberSpace::Initial, turn.now);
             }
         }
-        Ok(in_flight)
+        Ok(written.in_flight)
     }
 
     /// Which spaces have something to say, and how much they may.
-    fn speakers(&self, now: Instant, path: PathId, window_open: bool) -> Speakers {
+    fn speakers(&self, turn: &Turn) -> Speakers {
         let mut speakers = Speakers::default();
-        let probing = path != self.paths.primary_id();
+        let elsewhere = turn.path != self.paths.primary_id();
         for (id, space) in self.spaces.iter().filter(|(_, s)| s.keys.can_seal()) {
             let app = id == PacketNumberSpace::ApplicationData;
-            if probing && !app {
+            if elsewhere {
+                if app {
+                    speakers.set(id, Permit::PathOnly);
+                }
                 continue;
             }
-            let permit = if probing {
-                Some(Permit::PathOnly)
-            } else if space.ping || self.pto.is_probing(id) {
-                Some(Permit::Probe)
-            } else if window_open
-                && (space.crypto.wants_to_send() || (app && self.app_wants_to_send(path)))
-            {
-                Some(Permit::All)
-            } else if space.acks.is_due(now) {
-                Some(Permit::AckOnly)
-            } else {
-                None
-            };
-            if let Some(permit) = permit {
-                speakers.set(id, permit);
+            let wants = space.crypto.wants_to_send() || (app && self.app_wants_to_send(turn.path));
+            if space.wants_probe() {
+                speakers.set(id, Permit::Probe);
+            } else if turn.window_open && wants {
+                speakers.set(id, Permit::All);
+            } else if space.acks.is_due(turn.now) {
+                speakers.set(id, Permit::AckOnly);
             }
         }
         speakers
@@ -250,49 +259,37 @@ impl Connection {
             || self.paths.get(path).validation.wants_to_send()
     }
 
-    /// Writes one packet, or leaves no trace. Returns the bytes in flight.
+    /// Writes one packet, or leaves no trace. `later` tells whether another one follows it.
     fn write_packet(
         &mut self,
-        now: Instant,
-        path_id: PathId,
-        (id, permit): (PacketNumberSpace, Permit),
-        speakers: &Speakers,
+        turn: &Turn,
+        id: PacketNumberSpace,
+        (permit, later): (Permit, bool),
         dgram: &mut DatagramBuilder<'_, '_>,
-    ) -> Res<usize> {
+        written: &mut Written,
+    ) -> Res<()> {
         let (before, size) = (dgram.len(), dgram.size());
         let mut pkt = dgram.packet();
+        let Some(pn) = self.write_header(id, &mut pkt)? else {
+            return Ok(());
+        };
         let Some(space) = self.spaces.get_mut(id) else {
-            return Ok(0);
+            return Ok(());
         };
-        let pn = space.pn.peek();
-        let acked = space.loss.largest_acked();
-        let dcid = self.remote_cids.current();
-        let scid = self.local_cids.first();
-        let (keys, phase) = space.keys.seal(pn)?;
-        let layout = match id {
-            PacketNumberSpace::Initial => header::long(
-                &mut pkt,
-                (self.version, LongType::Initial),
-                (&dcid, &scid),
-                &self.handshake.token,
-                (pn, acked),
-            ),
-            PacketNumberSpace::Handshake => header::long(
-                &mut pkt,
-                (self.version, LongType::Handshake),
-                (&dcid, &scid),
-                &[],
-                (pn, acked),
-            ),
-            PacketNumberSpace::ApplicationData => header::short(&mut pkt, &dcid, phase, (pn, acked)),
-        };
-        let Some(layout) = layout else {
-            return Ok(0);
-        };
-        pkt.header_done(layout);
-        let path = self.paths.get_mut(path_id);
+        let path = self.paths.get_mut(turn.path);
+        let path_frames = path.validation.wants_to_send()
+            && id == PacketNumberSpace::ApplicationData
+            && permit != Permit::AckOnly;
+        let rtt = path.rtt.smoothed();
         let mut draft = space.loss.sent.draft();
-        let mut parts = schedule::Parts {
+        let mut tx = Tx {
+            pkt: &mut pkt,
+            tokens: &mut draft,
+            stats: &mut self.stats.frame_tx,
+            now: turn.now,
+            rtt,
+        };
+        let acked = schedule::Parts {
             acks: &mut space.acks,
             crypto: &mut space.crypto,
             streams: &mut self.streams,
@@ -300,19 +297,156 @@ impl Connection {
             remote_cids: &mut self.remote_cids,
             path,
             handshake_done_due: &mut self.handshake_done_due,
-            ack_delay_exponent: limits::ACK_DELAY_EXPONENT,
-        };
-        schedule::write(
-            &mut parts,
-            (id, permit),
-            &mut pkt,
-            &mut draft,
-            (&mut self.stats.frame_tx, now),
-        );
-        if pkt.is_empty() {
-            return Ok(0);
         }
-        let must_pad = schedule::must_pad(id, self.role, &pkt, speakers);
-        Ok(0)
+        .write(id, permit, &mut tx);
+        if pkt.is_empty() {
+            return Ok(());
+        }
+        written.pad |= schedule::demands_padding(id, self.role, &pkt, path_frames);
+        let room = size.saturating_sub(before + pkt.len() + TAG_LEN);
+        if written.pad && !(later && room >= LEAST_ROOM) {
+            pkt.pad_to(limits::MIN_INITIAL_DATAGRAM.saturating_sub(before));
+        }
+        let (ack_eliciting, in_flight) = (pkt.is_ack_eliciting(), pkt.is_in_flight());
+        let (keys, _) = space.keys.seal(pn)?;
+        let size = pkt.seal(pn, keys)?;
+        let sent = SentPacket {
+            pn,
+            time: turn.now,
+            size: u16::try_from(size).unwrap_or(u16::MAX),
+            ack_eliciting,
+            in_flight,
+            path: turn.path,
+            ecn: Ecn::NotEct,
+            mtu_probe: false,
+        };
+        draft.sent(sent);
+        space.pn.used(&mut self.random);
+        if let Some(largest) = acked {
+            space.keys.on_ack_sent(largest);
+        }
+        if ack_eliciting {
+            space.probe_sent();
+            self.idle.on_sent(turn.now);
+        }
+        path_sent(self.paths.get_mut(turn.path), &sent, turn.now);
+        self.stats.packets_tx += 1;
+        written.in_flight += if in_flight { size } else { 0 };
+        written.last = Some(id);
+        Ok(())
+    }
+
+    /// Writes the header of the next packet of a space, if it fits. Returns the packet's number.
+    fn write_header(
+        &self,
+        id: PacketNumberSpace,
+        pkt: &mut PacketBuilder<'_>,
+    ) -> Res<Option<PacketNumber>> {
+        let Some(space) = self.spaces.get(id) else {
+            return Ok(None);
+        };
+        let pn = (space.pn.peek(), space.loss.largest_acked());
+        let (dcid, scid) = (self.remote_cids.current(), self.local_cids.first());
+        let long = |kind, token| LongHeader {
+            version: self.version,
+            kind,
+            dcid,
+            scid,
+            token,
+        };
+        let layout = match id {
+            PacketNumberSpace::Initial => {
+                long(LongType::Initial, &self.handshake.token[..]).write(pkt, pn)
+            }
+            PacketNumberSpace::Handshake => long(LongType::Handshake, &[]).write(pkt, pn),
+            PacketNumberSpace::ApplicationData => {
+                header::short(pkt, &dcid, space.keys.phase_bit(), pn)
+            }
+        };
+        if let Some(layout) = layout {
+            pkt.header_done(layout);
+        }
+        Ok(layout.map(|_| pn.0))
+    }
+
+    /// Says CONNECTION_CLOSE at every level that has keys, in one datagram.
+    fn write_close(&mut self, _now: Instant, path: PathId, batch: &mut Batch<'_>) -> Res<()> {
+        let Some(closer) = self.closer.take_if(|c| c.is_due()) else {
+            return Ok(());
+        };
+        let result = self.write_close_datagram(&closer, path, batch);
+        self.closer = Some(closer.after_sending());
+        result
+    }
+
+    fn write_close_datagram(
+        &mut self,
+        closer: &Closer,
+        path: PathId,
+        batch: &mut Batch<'_>,
+    ) -> Res<()> {
+        let limit = self.paths.get(path).amplification.limit();
+        let Some(mut dgram) = batch.datagram(limit) else {
+            return Ok(());
+        };
+        let last = PacketNumberSpace::ALL
+            .into_iter()
+            .rfind(|id| self.spaces.get(*id).is_some_and(|s| s.keys.can_seal()));
+        let mut pad = false;
+        for id in PacketNumberSpace::ALL {
+            let before = dgram.len();
+            let mut pkt = dgram.packet();
+            if !self.spaces.get(id).is_some_and(|s| s.keys.can_seal()) {
+                continue;
+            }
+            let Some(pn) = self.write_header(id, &mut pkt)? else {
+                continue;
+            };
+            if pkt.remaining() < Closer::MAX_LEN {
+                continue;
+            }
+            closer.write(id, &mut pkt);
+            pad |= schedule::demands_padding(id, self.role, &pkt, false);
+            if pad && Some(id) == last {
+                pkt.pad_to(limits::MIN_INITIAL_DATAGRAM.saturating_sub(before));
+            }
+            let Some(space) = self.spaces.get_mut(id) else {
+                continue;
+            };
+            let (keys, _) = space.keys.seal(pn)?;
+            pkt.seal(pn, keys)?;
+            space.pn.used(&mut self.random);
+            self.stats.packets_tx += 1;
+            self.stats.frame_tx.connection_close += 1;
+        }
+        dgram.commit();
+        Ok(())
+    }
+}
+
+/// What stays the same while a datagram is written.
+#[derive(Clone, Copy, Debug)]
+struct Turn {
+    now: Instant,
+    path: PathId,
+    /// Whether congestion control and the pacer let a full datagram go.
+    window_open: bool,
+}
+
+/// What was written into a datagram so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct Written {
+    in_flight: usize,
+    /// Whether the datagram must have at least [`limits::MIN_INITIAL_DATAGRAM`] bytes.
+    pad: bool,
+    last: Option<PacketNumberSpace>,
+}
+
+/// With this much room left, a packet that wants to follow is sure to say something.
+const LEAST_ROOM: usize = 128;
+
+fn path_sent(path: &mut Path, sent: &SentPacket, now: Instant) {
+    if sent.in_flight {
+        path.sender.on_packet_sent(sent, &path.rtt, now);
     }
 }

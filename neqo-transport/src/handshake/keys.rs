@@ -88,9 +88,9 @@ impl Keys {
         self.open.is_some()
     }
 
-    /// The header protection mask for a sample of a received packet (RFC 9001 §5.4).
-    pub fn unmask(&self, sample: &[u8; 16]) -> Option<[u8; 5]> {
-        self.open.as_ref().map(|k| k.mask(sample))
+    /// The keys that unmask headers: they are the same in all phases (RFC 9001 §6.1).
+    pub const fn unmasker(&self) -> Option<&OpenKeys> {
+        self.open.as_ref()
     }
 
     /// Keys to seal packet `pn` with, and its Key Phase bit.
@@ -108,36 +108,29 @@ impl Keys {
         self.phase.as_ref().is_some_and(|p| p.bit)
     }
 
-    /// Opens a packet in place: `packet` is the header up to `header_len` and the sealed payload.
-    /// Returns the length of the payload and which keys opened it.
-    pub fn open(
+    /// Which keys packet `pn` with this Key Phase bit is to be opened with.
+    pub fn opener(
         &mut self,
         pn: PacketNumber,
         bit: bool,
-        packet: &mut [u8],
-        header_len: usize,
-    ) -> Result<(usize, OpenedWith), neqo_crypto::Error> {
-        let (header, body) = packet.split_at_mut(header_len);
-        let current = self.open.as_mut().ok_or(neqo_crypto::Error::NotAvailable)?;
+    ) -> Option<(&mut OpenKeys, OpenedWith)> {
+        let current = self.open.as_mut()?;
         let Some(phase) = self.phase.as_mut().filter(|p| p.bit != bit) else {
-            let len = current.open(pn, header, body)?.len();
-            if let Some(p) = self.phase.as_mut() {
-                p.first_rx = Some(p.first_rx.map_or(pn, |first| first.min(pn)));
-            }
-            return Ok((len, OpenedWith::Current));
+            return Some((current, OpenedWith::Current));
         };
         // The bit differs: a packet of the phase before, if it is older than this phase,
         // else one of the next (RFC 9001 §6.3, §6.5).
         let older = phase.first_rx.is_none_or(|first| pn < first);
-        match phase.previous.as_mut().filter(|_| older) {
-            Some((previous, _)) => {
-                let len = previous.open(pn, header, body)?.len();
-                Ok((len, OpenedWith::Previous))
-            }
-            None => {
-                let len = phase.next.open(pn, header, body)?.len();
-                Ok((len, OpenedWith::Next))
-            }
+        Some(match phase.previous.as_mut().filter(|_| older) {
+            Some((previous, _)) => (previous, OpenedWith::Previous),
+            None => (&mut phase.next, OpenedWith::Next),
+        })
+    }
+
+    /// Packet `pn` was opened with the current keys.
+    pub fn on_opened(&mut self, pn: PacketNumber) {
+        if let Some(p) = self.phase.as_mut() {
+            p.first_rx = Some(p.first_rx.map_or(pn, |first| first.min(pn)));
         }
     }
 

@@ -59,8 +59,26 @@ pub struct Space {
     pub acks: AckTracker,
     /// Handshake bytes.
     pub crypto: CryptoStream,
-    /// Whether a PING is owed: a probe that found nothing else to send, or a keep-alive.
-    pub ping: bool,
+    /// How many ack-eliciting packets are owed regardless of congestion control: probes
+    /// (RFC 9002 §6.2.4) or a keep-alive.
+    probes: u8,
+}
+
+impl Space {
+    /// Owes the peer at least `n` ack-eliciting packets.
+    pub fn owe_probes(&mut self, n: u8) {
+        self.probes = self.probes.max(n);
+    }
+
+    /// Whether an ack-eliciting packet is owed.
+    pub const fn wants_probe(&self) -> bool {
+        self.probes > 0
+    }
+
+    /// An ack-eliciting packet was sent.
+    pub const fn probe_sent(&mut self) {
+        self.probes = self.probes.saturating_sub(1);
+    }
 }
 
 /// The spaces that are not dropped yet.
@@ -77,7 +95,7 @@ impl Spaces {
                 loss: Loss::default(),
                 acks: AckTracker::new(id, ack_ratio),
                 crypto: CryptoStream::default(),
-                ping: false,
+                probes: 0,
             }))
         }))
     }

@@ -76,6 +76,8 @@ pub struct Stats {
     pub bytes_rx: u64,
     /// UDP payload bytes sent.
     pub bytes_tx: u64,
+    /// UDP datagrams sent.
+    pub datagrams_tx: u64,
     /// Packets received, opened and new.
     pub packets_rx: u64,
     /// Packets sent.

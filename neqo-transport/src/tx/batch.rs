@@ -83,6 +83,11 @@ impl DatagramBuilder<'_, '_> {
         self.len
     }
 
+    /// Whether it holds no packet.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// A packet in the rest of the datagram. Its header follows through [`PacketBuilder`].
     pub fn packet(&mut self) -> PacketBuilder<'_> {
         let start = self.batch.end + self.len;

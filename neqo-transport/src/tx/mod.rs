@@ -3,6 +3,7 @@
 pub(crate) mod batch;
 pub(crate) mod context;
 pub(crate) mod packet;
+pub(crate) mod schedule;
 
 pub(crate) use context::Tx;
 pub(crate) use packet::PacketBuilder;
