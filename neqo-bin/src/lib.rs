@@ -5,4 +5,5 @@ pub mod body;
 pub mod client;
 pub mod clock;
 pub mod proto;
+pub mod runtime;
 pub mod server;
