@@ -15,7 +15,6 @@ pub struct Client(backend::rustls::ClientFactory);
 
 impl Client {
     /// Begins a configuration; its default verifies servers by the platform's roots.
-    #[must_use]
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
     }

@@ -75,7 +75,7 @@ impl Cipher {
         }
     }
 
-    /// How many packets one key may seal (RFC 9001 §6.6): 2^23 under AES-GCM; ChaCha20 outlasts the
+    /// How many packets one key may seal (RFC 9001 §6.6): 2^23 under AES-GCM; `ChaCha20` outlasts the
     /// packet numbers.
     #[must_use]
     pub const fn confidentiality_limit(self) -> u64 {

@@ -47,7 +47,7 @@ pub enum Error {
         /// What the verifier said, for people.
         reason: String,
     },
-    /// The peer breaks a rule of QUIC about how it uses TLS: to be closed with PROTOCOL_VIOLATION, not with an alert.
+    /// The peer breaks a rule of QUIC about how it uses TLS: to be closed with `PROTOCOL_VIOLATION`, not with an alert.
     #[error("protocol violation: {0}")]
     ProtocolViolation(&'static str),
     /// The configuration cannot be used: an unreadable file, a bad key, no cipher left.

@@ -4,6 +4,7 @@ use std::{
     fmt::{self, Debug, Formatter},
     fs,
     path::Path,
+    time::SystemTime,
 };
 
 use rustls_pki_types::{PrivateKeyDer, pem::PemObject as _};
@@ -63,13 +64,30 @@ impl Identity {
     /// `Config` if a name cannot stand in a certificate.
     #[cfg(feature = "rustls")]
     pub fn self_signed(names: &[&str]) -> Res<Self> {
+        Self::made(names, None)
+    }
+
+    /// Like [`Identity::self_signed`], valid only from the first of `validity` to the second. Browsers accept a
+    /// certificate by its hash only if that is at most 14 days.
+    ///
+    /// # Errors
+    /// Like [`Identity::self_signed`].
+    #[cfg(feature = "rustls")]
+    pub fn self_signed_within(names: &[&str], validity: (SystemTime, SystemTime)) -> Res<Self> {
+        Self::made(names, Some(validity))
+    }
+
+    #[cfg(feature = "rustls")]
+    fn made(names: &[&str], validity: Option<(SystemTime, SystemTime)>) -> Res<Self> {
+        let bad = |e| Error::Config(format!("self-signed certificate: {e}"));
         let names: Vec<String> = names.iter().map(|&n| n.to_owned()).collect();
-        let made = rcgen::generate_simple_self_signed(names)
-            .map_err(|e| Error::Config(format!("self-signed certificate: {e}")))?;
-        Self::from_der(
-            vec![made.cert.der().to_vec()],
-            made.signing_key.serialize_der(),
-        )
+        let mut params = rcgen::CertificateParams::new(names).map_err(bad)?;
+        if let Some((from, until)) = validity {
+            (params.not_before, params.not_after) = (from.into(), until.into());
+        }
+        let key = rcgen::KeyPair::generate().map_err(bad)?;
+        let cert = params.self_signed(&key).map_err(bad)?;
+        Self::from_der(vec![cert.der().to_vec()], key.serialize_der())
     }
 
     /// The chain as DER, the leaf first.

@@ -48,7 +48,8 @@ pub struct ServerBuilder {
 }
 
 impl ServerBuilder {
-    /// Sets the cipher suites to accept, the preferred one first.
+    /// Sets the cipher suites to accept. Of those, the one that the client likes best is taken: it knows what its
+    /// hardware is good at.
     pub fn ciphers(mut self, ciphers: &[Cipher]) -> Self {
         self.ciphers = ciphers.to_vec();
         self

@@ -20,7 +20,7 @@ use crate::{
 /// give `Error::State`. A refusal by [`Session::authenticated`] is not an error but the event [`Event::Alert`]; after
 /// that, too, the session is dead. A failure is reported one way or the other, never twice.
 pub trait Session: Send + Debug {
-    /// Begins. A client emits its ClientHello, with early data its `ZeroRtt` secret too; a server nothing.
+    /// Begins. A client emits its `ClientHello`, with early data its `ZeroRtt` secret too; a server nothing.
     ///
     /// # Errors
     /// `State` if called twice.
@@ -35,7 +35,7 @@ pub trait Session: Send + Debug {
     /// Gives a server its transport parameters in answer to [`Event::PeerParams`]; its flight follows.
     ///
     /// # Errors
-    /// `State` on a client, before the ClientHello, or twice; else like [`Session::read`].
+    /// `State` on a client, before the `ClientHello`, or twice; else like [`Session::read`].
     fn set_local_params(&mut self, params: &[u8], now: Instant, out: &mut Events) -> Res<()>;
 
     /// Gives a client the verdict that [`Event::AuthenticationNeeded`] asked for. Acceptance releases what was
@@ -50,7 +50,7 @@ pub trait Session: Send + Debug {
         out: &mut Events,
     ) -> Res<()>;
 
-    /// What was negotiated, once that is known: on a server after its flight, on a client after EncryptedExtensions.
+    /// What was negotiated, once that is known: on a server after its flight, on a client after `EncryptedExtensions`.
     fn info(&self) -> Option<&Info>;
 
     /// The server's certificate chain, on a client, once its owner has proved to hold the key. A resumed session gives
@@ -78,12 +78,12 @@ pub enum Event {
     Secret(Secret),
     /// The peer's transport parameters, as they stand in its extension. They are authentic only at `Complete`.
     PeerParams(Vec<u8>),
-    /// Server only: the whole ClientHello, before anything is decided. Answer with
+    /// Server only: the whole `ClientHello`, before anything is decided. Answer with
     /// [`Session::set_local_params`] after the `PeerParams` that follows.
     ClientHello(Vec<u8>),
     /// Client only: say what you think of this chain, by [`Session::authenticated`], whenever you know.
     AuthenticationNeeded(PeerChain),
-    /// Client only: the server did not accept encrypted ClientHello; the chain to come is to be judged for this name.
+    /// Client only: the server did not accept encrypted `ClientHello`; the chain to come is to be judged for this name.
     EchFallback(String),
     /// Client only: what a later connection can resume with.
     Ticket(ResumptionToken),
@@ -121,6 +121,7 @@ impl Events {
     }
 
     /// Looks at them, the oldest first.
+    #[must_use]
     pub fn iter(&self) -> vec_deque::Iter<'_, Event> {
         self.0.iter()
     }
@@ -189,7 +190,7 @@ impl Info {
         self.early_data_accepted
     }
 
-    /// True if the server accepted encrypted ClientHello.
+    /// True if the server accepted encrypted `ClientHello`.
     #[must_use]
     pub const fn ech_accepted(&self) -> bool {
         self.ech_accepted

@@ -9,6 +9,8 @@ use crate::error::{Error, Res};
 /// How a client verifies the server. In every case the server has to prove that it holds the key of the certificate.
 #[derive(Clone, Debug, Default)]
 pub enum Verification {
+    //= rfc9001#section-4.4
+    //# A client MUST authenticate the identity of the server.
     /// By the operating system's verifier and roots. The default: without a word from the host nobody is trusted who
     /// the system does not trust (hardening A31).
     #[default]

@@ -26,8 +26,9 @@ use crate::primitives::NONCE_LEN;
 //# order are left-padded with zeros to the size of the IV.  The exclusive OR of the
 //# padded packet number and the IV forms the AEAD nonce.
 #[inline]
-fn nonce(iv: [u8; NONCE_LEN], pn: u64) -> [u8; NONCE_LEN] {
-    let [a, b, c, d, tail @ ..] = iv;
-    let [e, f, g, h, i, j, k, l] = (u64::from_be_bytes(tail) ^ pn).to_be_bytes();
-    [a, b, c, d, e, f, g, h, i, j, k, l]
+fn nonce(mut iv: [u8; NONCE_LEN], pn: u64) -> [u8; NONCE_LEN] {
+    for (byte, pn) in iv.iter_mut().skip(4).zip(pn.to_be_bytes()) {
+        *byte ^= pn;
+    }
+    iv
 }

@@ -46,10 +46,10 @@ impl TokenKey {
     pub fn seal(&self, aad: &[u8], plaintext: &[u8]) -> Res<Vec<u8>> {
         let mut salt = [0; SALT_LEN];
         random(&mut salt);
-        let (aead, nonce) = self.derive(&salt)?;
+        let (key, nonce) = self.derive(&salt)?;
         let mut body = plaintext.to_vec();
         let mut tag = [0; TAG_LEN];
-        aead.seal(nonce, aad, &mut body, &mut tag)?;
+        key.seal(nonce, aad, &mut body, &mut tag)?;
         let mut out = Vec::with_capacity(plaintext.len() + Self::EXPANSION);
         out.extend_from_slice(&salt);
         out.extend_from_slice(&body);
@@ -63,9 +63,9 @@ impl TokenKey {
     /// `Aead` for anything else, however short.
     pub fn open(&self, aad: &[u8], sealed: &[u8]) -> Res<Vec<u8>> {
         let (salt, body) = sealed.split_first_chunk().ok_or(Error::Aead)?;
-        let (aead, nonce) = self.derive(salt)?;
+        let (key, nonce) = self.derive(salt)?;
         let mut body = body.to_vec();
-        let len = aead.open(nonce, aad, &mut body)?.len();
+        let len = key.open(nonce, aad, &mut body)?.len();
         body.truncate(len);
         Ok(body)
     }

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::{
     ResetToken,
-    id::{ConnectionId, ConnectionIdGenerator},
+    id::{ConnectionId, ConnectionIdDecoder, ConnectionIdGenerator},
 };
 use crate::{
     Error, Res, Violation,
@@ -88,7 +88,7 @@ impl LocalCids {
 
     /// The first one, for long headers and transport parameters.
     pub fn first(&self) -> ConnectionId {
-        self.active.first().map_or(ConnectionId::EMPTY, |i| i.cid)
+        self.active.first().map_or_else(ConnectionId::default, |i| i.cid)
     }
 
     /// The stateless reset token of the first one, for a server's transport parameters.
@@ -101,9 +101,9 @@ impl LocalCids {
         self.active.iter().any(|i| *i.cid == *cid)
     }
 
-    /// How long our connection IDs in short headers are.
-    pub fn len(&self) -> usize {
-        self.generator.cid_len()
+    /// Who finds the end of our connection IDs in short headers.
+    pub fn decoder(&self) -> &dyn ConnectionIdDecoder {
+        &*self.generator
     }
 
     /// Issues as many as the peer wants and [`limits::LOCAL_ACTIVE_CIDS`] allows.

@@ -54,7 +54,7 @@ impl RemoteCids {
 
     /// The one in use.
     pub fn current(&self) -> ConnectionId {
-        self.active.first().map_or(ConnectionId::EMPTY, |r| r.cid)
+        self.active.first().map_or_else(ConnectionId::default, |r| r.cid)
     }
 
     /// The peer chose another one during the handshake (RFC 9000 §7.2).

@@ -56,9 +56,11 @@ pub const CRYPTO_BUFFER: u64 = 64 * KIB;
 /// for each lost packet, and 4,096 of them lost at once are 5 MB. hardening A5, R3896
 pub const REASSEMBLY_GAPS: usize = 4096;
 
-/// One more gap is allowed for each this many bytes between the first and the last byte kept:
-/// with frames that fill packets, there is at most one for each 1,200 bytes; who makes them
-/// smaller makes our table larger than his data. hardening A5, R3896
+/// One more gap is allowed for each this many bytes between the first and the last byte kept.
+///
+/// With frames that fill packets there is at most one for each 1,200 bytes, and losing every
+/// other packet is not loss; who makes frames smaller makes our table larger than the data in it.
+/// hardening A5, R3896
 pub const REASSEMBLY_BYTES_PER_GAP: u64 = 4 * KIB;
 
 /// How many ranges of received packet numbers are kept for acknowledgement. More holes than that
@@ -112,3 +114,7 @@ pub const MAX_PTO_COUNT: usize = 16;
 
 /// How many outgoing DATAGRAM payloads wait by default.
 pub const OUTGOING_DATAGRAMS: usize = 10;
+
+/// Datagrams with Initial packets, and those that probe a path, have at least this many bytes of
+/// UDP payload (RFC 9000 §14.1, §8.2.1).
+pub const MIN_INITIAL_DATAGRAM: usize = 1200;

@@ -22,9 +22,6 @@ pub struct Closer {
 }
 
 impl Closer {
-    /// The longest frame: type, code, frame type, length of the reason and the reason.
-    pub const MAX_LEN: usize = 1 + 8 + 8 + 2 + MAX_REASON;
-
     /// Closes for a reason of the transport, or at the application's wish.
     pub fn new(reason: &CloseReason, text: &str) -> Self {
         let code = match reason {
@@ -65,8 +62,8 @@ impl Closer {
         self.due |= self.received.is_power_of_two();
     }
 
-    /// Writes the frame as the packet number space allows it.
-    pub fn write(&self, space: PacketNumberSpace, put: &mut impl Put) {
+    /// Writes the frame as the packet number space allows it. Whether it fitted.
+    pub fn write(&self, space: PacketNumberSpace, put: &mut impl Put) -> bool {
         //= rfc9000#section-10.2.3
         //# A CONNECTION_CLOSE of type 0x1d MUST be replaced by a CONNECTION_CLOSE of type 0x1c
         //# when sending the frame in Initial or Handshake packets.
@@ -76,7 +73,7 @@ impl Closer {
                     code: APPLICATION_ERROR,
                     frame_type: 0,
                 };
-                encode::connection_close(put, code, b"");
+                encode::connection_close(put, code, b"")
             }
             (code, _) => encode::connection_close(put, code, self.reason.as_bytes()),
         }

@@ -9,12 +9,12 @@ use crate::{
     Error, PacketNumber, Res, Violation,
     cid::id::ConnectionId,
     path::PathId,
-    recovery::rtt::ack_delay,
+    recovery::{detect::Loss, rtt::ack_delay, token::Token},
     rx::payload::Payload,
     space::PacketNumberSpace,
     stats::FrameStats,
     streams::StreamFrame,
-    wire::frame::{Frame, PacketKind, ack::AckFrame},
+    wire::frame::{AckFrame, Frame},
 };
 
 /// What is known about the packet whose frames are handled.
@@ -44,22 +44,13 @@ pub struct Seen {
 impl Connection {
     /// Handles all frames of a packet.
     pub(super) fn on_frames(&mut self, cx: &Context, payload: Payload<'_>) -> Res<Seen> {
-        let kind = match cx.space {
-            PacketNumberSpace::Initial => PacketKind::Initial,
-            PacketNumberSpace::Handshake => PacketKind::Handshake,
-            PacketNumberSpace::ApplicationData => PacketKind::OneRtt,
-        };
+        let (sender, level) = (self.role.remote(), cx.space.level());
         let mut seen = Seen::default();
         let mut decoder = Decoder::new(payload.bytes());
         while decoder.remaining() > 0 {
             let frame = Frame::decode(&mut decoder)?;
             let info = frame.kind();
-            //= rfc9000#section-12.4
-            //# An endpoint MUST treat receipt of a frame in a packet type that is not permitted
-            //# as a connection error of type PROTOCOL_VIOLATION.
-            if !info.allowed_in(kind) {
-                return Err(Violation::ProtocolViolation("frame not allowed in this packet").into());
-            }
+            info.check(sender, level)?;
             seen.ack_eliciting |= info.is_ack_eliciting();
             seen.non_probing |= !info.is_probing();
             count(&mut self.stats.frame_rx, &frame);
@@ -82,7 +73,12 @@ impl Connection {
                 fin,
             } => {
                 let data = payload.part(data);
-                self.streams.on_stream(StreamFrame { stream_id, offset, data, fin })
+                self.streams.on_stream(StreamFrame {
+                    stream_id,
+                    offset,
+                    data,
+                    fin,
+                })
             }
             Frame::ConnectionClose { code, reason } => {
                 self.drain(peer_close(code, reason), cx.now);
@@ -105,12 +101,6 @@ impl Connection {
             } => self.remote_cids.on_new(seq, retire_prior, cid, reset_token),
             Frame::RetireConnectionId { seq } => {
                 self.local_cids.on_retire(seq, &cx.dcid, &mut self.random)
-            }
-            //= rfc9000#section-19.7
-            //# A server MUST treat receipt of a NEW_TOKEN frame as a connection error
-            //# of type PROTOCOL_VIOLATION.
-            Frame::NewToken { .. } if self.role == Role::Server => {
-                Err(Violation::ProtocolViolation("NEW_TOKEN from a client").into())
             }
             // Tokens for later connections are of no use without a store of them.
             Frame::NewToken { .. } => Ok(()),
@@ -162,11 +152,8 @@ impl Connection {
     }
 
     fn on_handshake_done(&mut self, now: Instant) -> Res<()> {
-        //= rfc9000#section-19.20
-        //# A server MUST treat receipt of a HANDSHAKE_DONE frame as a
-        //# connection error of type PROTOCOL_VIOLATION.
         // hardening A25
-        if self.role == Role::Server || !self.state.connected() {
+        if !self.state.connected() {
             return Err(Violation::ProtocolViolation("unexpected HANDSHAKE_DONE").into());
         }
         if self.state == State::Connected {
@@ -190,8 +177,7 @@ impl Connection {
     pub(super) fn with_fate<R>(
         &mut self,
         id: PacketNumberSpace,
-        now: Instant,
-        f: impl FnOnce(&mut crate::recovery::detect::Loss<crate::recovery::token::Token>, &mut Fate<'_>) -> R,
+        f: impl FnOnce(&mut Loss<Token>, &mut Fate<'_>) -> R,
     ) -> Option<R> {
         let Self {
             spaces,
@@ -214,34 +200,44 @@ impl Connection {
             paths,
             handshake_done_due,
             stats,
-            now,
         };
         Some(f(&mut space.loss, &mut fate))
     }
 
     fn on_ack(&mut self, cx: &Context, ack: &AckFrame<'_>) -> Res<()> {
-        let limit = (self.state == State::Confirmed).then_some(self.peer.max_ack_delay);
-        let delay = match cx.space {
-            PacketNumberSpace::ApplicationData => {
-                ack_delay(ack.delay, self.peer.ack_delay_exponent, limit)
-            }
-            PacketNumberSpace::Initial | PacketNumberSpace::Handshake => Duration::ZERO,
-        };
-        let mut rtt = self.paths.primary().rtt;
         let outcome = self
-            .with_fate(cx.space, cx.now, |loss, fate| {
-                loss.on_ack(ack.largest, ack.ranges(), delay, cx.now, &mut rtt, fate)
+            .with_fate(cx.space, |loss, fate| {
+                loss.on_ack(ack.largest, ack.ranges(), cx.now, fate)
             })
             .ok_or(Error::Internal("ACK in a dropped space"))??;
-        self.paths.primary_mut().rtt = rtt;
-        if outcome.newly_acked {
-            self.detect_lost(cx.space, cx.now);
-            // A client that does not know that its address is validated keeps backing off.
-            if cx.space != PacketNumberSpace::Initial || self.role == Role::Server {
-                self.pto.reset();
-            }
+        self.stats.late_ack += outcome.late;
+        if let Some((path, sample)) = outcome.rtt_sample {
+            let delay = self.ack_delay(cx.space, ack.delay);
+            self.paths.get_mut(path).rtt.update(sample, delay, cx.now);
+        }
+        if !outcome.newly_acked {
+            return Ok(());
+        }
+        self.detect_lost(cx.space, cx.now);
+        let path = self.paths.primary_mut();
+        path.sender.on_ack_end(&path.rtt, cx.now);
+        //= rfc9002#section-6.2.1
+        //# a client does not reset the PTO backoff when it receives acknowledgments in Initial packets
+        if cx.space != PacketNumberSpace::Initial || self.role == Role::Server {
+            self.pto.reset();
         }
         Ok(())
+    }
+
+    /// The delay that the peer says it waited (RFC 9002 §5.3).
+    fn ack_delay(&self, space: PacketNumberSpace, raw: u64) -> Duration {
+        let limit = (self.state == State::Confirmed).then_some(self.peer.max_ack_delay);
+        match space {
+            PacketNumberSpace::ApplicationData => {
+                ack_delay(raw, self.peer.ack_delay_exponent, limit)
+            }
+            PacketNumberSpace::Initial | PacketNumberSpace::Handshake => Duration::ZERO,
+        }
     }
 
     /// Declares losses in a space and lets congestion control know (RFC 9002 §6.1, §7).
@@ -249,13 +245,14 @@ impl Connection {
         let rtt = self.paths.primary().rtt;
         let persistent = rtt.persistent_congestion_duration(self.peer.max_ack_delay);
         let Some(outcome) =
-            self.with_fate(id, now, |loss, fate| loss.detect_lost(now, &rtt, persistent, fate))
+            self.with_fate(id, |loss, fate| loss.detect_lost(now, &rtt, persistent, fate))
         else {
             return;
         };
         let sender = &mut self.paths.primary_mut().sender;
-        if let Some(sent) = outcome.congestion {
-            sender.on_congestion_event(sent, now);
+        if let Some(sent) = outcome.congestion
+            && sender.on_congestion_event(sent, now)
+        {
             self.stats.congestion_events += 1;
         }
         if outcome.persistent {

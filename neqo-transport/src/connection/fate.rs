@@ -1,7 +1,5 @@
 //! What an acknowledgement or a loss means to the component that wrote a frame.
 
-use std::time::Instant;
-
 use crate::{
     Stats,
     cid::{local::LocalCids, remote::RemoteCids},
@@ -23,14 +21,12 @@ pub struct Fate<'a> {
     pub paths: &'a mut PathSet,
     pub handshake_done_due: &'a mut bool,
     pub stats: &'a mut Stats,
-    pub now: Instant,
 }
 
 impl Sink<Token> for Fate<'_> {
     fn packet_acked(&mut self, p: &SentPacket) {
         self.keys.on_acked(p.pn);
-        let path = self.paths.get_mut(p.path);
-        path.sender.on_packet_acked(p, &path.rtt, self.now);
+        self.paths.get_mut(p.path).sender.on_packet_acked(p);
     }
 
     fn acked(&mut self, token: &Token) {

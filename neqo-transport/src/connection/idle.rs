@@ -50,6 +50,11 @@ impl Idle {
         }
     }
 
+    /// When something was last received, or sent in answer to silence.
+    pub const fn last_activity(&self) -> Instant {
+        self.restarted
+    }
+
     /// When the connection dies of silence.
     pub fn deadline(&self, pto: Duration) -> Option<Instant> {
         //= rfc9000#section-10.1

@@ -11,7 +11,7 @@ use super::{
     dispatch::{Context, Seen},
 };
 use crate::{
-    CloseReason, Error, Res, Violation,
+    CloseReason, Error, Violation,
     handshake::keys::OpenedWith,
     path::PathId,
     rx::{payload::Payload, saved::Meta},
@@ -346,7 +346,7 @@ impl Connection {
             //# a server MUST discard Initial keys when it first successfully processes a
             //# Handshake packet.
             if self.spaces.get(PacketNumberSpace::Initial).is_some() {
-                self.discard_space(PacketNumberSpace::Initial, now);
+                self.discard_space(PacketNumberSpace::Initial);
             }
         }
     }

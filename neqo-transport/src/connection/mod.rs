@@ -156,17 +156,22 @@ impl Connection {
     }
 
     /// Drops a packet number space and all that belongs to it (RFC 9001 §4.9).
-    fn discard_space(&mut self, id: PacketNumberSpace, now: Instant) {
+    fn discard_space(&mut self, id: PacketNumberSpace) {
         if let Some(mut space) = self.spaces.take(id) {
             qdebug!("{self} discards {id:?}");
             let paths = &mut self.paths;
             space
                 .loss
-                .discard(|p| paths.get_mut(p.path).sender.on_discarded(usize::from(p.size)));
+                .discard(|p| {
+                if p.in_flight {
+                    let sender = &mut paths.get_mut(p.path).sender;
+                    sender.on_discarded(usize::from(p.size));
+                }
+            });
             //= rfc9002#section-6.2.2
             //# When Initial or Handshake keys are discarded, the PTO and loss detection timers
             //# MUST be reset, because discarding keys indicates forward progress
-            self.pto.reset(now);
+            self.pto.reset();
         }
     }
 

@@ -11,7 +11,7 @@ use super::{Connection, State, close::Closer};
 use crate::{
     PacketNumber, Res,
     config::limits,
-    path::{Path, PathId},
+    path::PathId,
     recovery::sent::SentPacket,
     space::PacketNumberSpace,
     tx::{
@@ -21,7 +21,7 @@ use crate::{
         schedule::{self, Permit, Speakers},
     },
     wire::{
-        header::{LongType, encode::{self as header, LongHeader}},
+        header::{LongType, encode::{self, LongHeader}},
         put::Put as _,
     },
 };
@@ -221,7 +221,7 @@ impl Connection {
             //= rfc9001#section-4.9.1
             //# a client MUST discard Initial keys when it first sends a Handshake packet
             if id == PacketNumberSpace::Handshake && self.role == Role::Client && written.last == Some(id) {
-                self.discard_space(PacketNumberSpace::Initial, turn.now);
+                self.discard_space(PacketNumberSpace::Initial);
             }
         }
         Ok(written.in_flight)
@@ -329,7 +329,7 @@ impl Connection {
             space.probe_sent();
             self.idle.on_sent(turn.now);
         }
-        path_sent(self.paths.get_mut(turn.path), &sent, turn.now);
+        self.paths.get_mut(turn.path).sender.on_packet_sent(&sent);
         self.stats.packets_tx += 1;
         written.in_flight += if in_flight { size } else { 0 };
         written.last = Some(id);
@@ -345,7 +345,8 @@ impl Connection {
         let Some(space) = self.spaces.get(id) else {
             return Ok(None);
         };
-        let pn = (space.pn.peek(), space.loss.largest_acked());
+        let pn = space.pn.peek();
+        let number = (pn, space.loss.largest_acked());
         let (dcid, scid) = (self.remote_cids.current(), self.local_cids.first());
         let long = |kind, token| LongHeader {
             version: self.version,
@@ -356,17 +357,17 @@ impl Connection {
         };
         let layout = match id {
             PacketNumberSpace::Initial => {
-                long(LongType::Initial, &self.handshake.token[..]).write(pkt, pn)
+                long(LongType::Initial, &self.handshake.token).write(pkt, number)
             }
-            PacketNumberSpace::Handshake => long(LongType::Handshake, &[]).write(pkt, pn),
+            PacketNumberSpace::Handshake => long(LongType::Handshake, &[]).write(pkt, number),
             PacketNumberSpace::ApplicationData => {
-                header::short(pkt, &dcid, space.keys.phase_bit(), pn)
+                encode::short(pkt, &dcid, space.keys.phase_bit(), number)
             }
         };
         if let Some(layout) = layout {
             pkt.header_done(layout);
         }
-        Ok(layout.map(|_| pn.0))
+        Ok(layout.map(|_| pn))
     }
 
     /// Says CONNECTION_CLOSE at every level that has keys, in one datagram.
@@ -402,10 +403,9 @@ impl Connection {
             let Some(pn) = self.write_header(id, &mut pkt)? else {
                 continue;
             };
-            if pkt.remaining() < Closer::MAX_LEN {
+            if !closer.write(id, &mut pkt) {
                 continue;
             }
-            closer.write(id, &mut pkt);
             pad |= schedule::demands_padding(id, self.role, &pkt, false);
             if pad && Some(id) == last {
                 pkt.pad_to(limits::MIN_INITIAL_DATAGRAM.saturating_sub(before));
@@ -444,9 +444,3 @@ struct Written {
 
 /// With this much room left, a packet that wants to follow is sure to say something.
 const LEAST_ROOM: usize = 128;
-
-fn path_sent(path: &mut Path, sent: &SentPacket, now: Instant) {
-    if sent.in_flight {
-        path.sender.on_packet_sent(sent, &path.rtt, now);
-    }
-}

@@ -8,6 +8,7 @@ use neqo_crypto::Version;
 use super::{Connection, State};
 use crate::{
     Error,
+    recovery::token::Token,
     space::PacketNumberSpace,
     stats::DropReason,
     wire::header::{Retry, VersionNegotiation},
@@ -47,17 +48,17 @@ impl Connection {
         let Self { spaces, paths, .. } = self;
         if let Some(space) = spaces.get_mut(PacketNumberSpace::Initial) {
             let crypto = &mut space.crypto;
-            space.loss.discard(|p, tokens| {
-                paths
-                    .get_mut(p.path)
-                    .sender
-                    .on_discarded(usize::from(p.size));
-                for t in tokens {
-                    if let crate::recovery::token::Token::Crypto { offset, len } = t {
+            space.loss.requeue(
+                |p| {
+                    let sender = &mut paths.get_mut(p.path).sender;
+                    sender.on_discarded(usize::from(p.size));
+                },
+                |token| {
+                    if let Token::Crypto { offset, len } = token {
                         crypto.lost(*offset, *len);
                     }
-                }
-            });
+                },
+            );
         }
         self.pto.reset();
     }

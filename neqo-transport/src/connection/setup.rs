@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use neqo_common::{Random, Role};
@@ -208,7 +208,7 @@ impl Connection {
             paths: PathSet::new(path),
             local_cids,
             remote_cids,
-            streams: Streams::new(role, stream_limits(&params, role)),
+            streams: Streams::new(role, stream_limits(&params)),
             peer: TransportParameters::default(),
             pto: Pto::default(),
             idle: Idle::new(params.get_idle_timeout(), now),
@@ -247,7 +247,7 @@ impl Connection {
         let local = local_params(&self.params, version, &self.local_cids);
         let session = start.session(&local.encode(Role::Client, &mut self.random))?;
         for id in PacketNumberSpace::ALL {
-            self.discard_space(id, now);
+            self.discard_space(id);
         }
         self.version = version;
         self.stats.version = version;
@@ -276,7 +276,7 @@ fn new_spaces(params: &ConnectionParameters, random: &mut Random) -> Spaces {
     )
 }
 
-fn stream_limits(params: &ConnectionParameters, role: Role) -> LocalLimits {
+fn stream_limits(params: &ConnectionParameters) -> LocalLimits {
     LocalLimits {
         max_data: params.get_max_data(),
         max_stream_data_bidi_local: params.get_max_stream_data(StreamType::BiDi, false),
@@ -300,17 +300,14 @@ fn local_params(
         initial_max_stream_data_uni: params.get_max_stream_data(StreamType::UniDi, true),
         initial_max_streams_bidi: params.get_max_streams(StreamType::BiDi),
         initial_max_streams_uni: params.get_max_streams(StreamType::UniDi),
-        active_connection_id_limit: limits::REMOTE_ACTIVE_CIDS as u64,
+        active_connection_id_limit: params.get_active_connection_id_limit(),
+        max_ack_delay: limits::ACK_DELAY,
+        ack_delay_exponent: limits::ACK_DELAY_EXPONENT,
         initial_source_connection_id: Some(cids.first()),
-        version_information: Some(VersionInformation {
-            chosen: version.wire_version(),
-            available: params
-                .get_versions()
-                .all()
-                .iter()
-                .map(|v| v.wire_version())
-                .collect(),
-        }),
+        version_information: Some(VersionInformation::new(
+            version,
+            params.get_versions().all(),
+        )),
         ..TransportParameters::default()
     }
 }

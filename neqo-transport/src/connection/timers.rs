@@ -61,7 +61,7 @@ impl Connection {
     }
 
     fn keep_alive_time(&self) -> Option<Instant> {
-        let wanted = self.state.connected() && self.streams.need_keep_alive();
+        let wanted = self.state.connected() && self.streams.wants_keep_alive();
         self.idle.keep_alive(self.pto()).filter(|_| wanted)
     }
 
@@ -164,7 +164,7 @@ impl Connection {
         self.pto.expired();
         self.stats.add_pto(self.pto.count());
         qdebug!("{self} probes {id:?} for the {}th time", self.pto.count());
-        self.with_fate(id, now, |loss, fate| loss.probe(fate));
+        self.with_fate(id, |loss, fate| loss.probe(fate));
         // What waits in the other handshake space is of use in the same datagram.
         for (other, space) in self.spaces.iter_mut() {
             let coalesced = other < PacketNumberSpace::ApplicationData && space.crypto.wants_to_send();

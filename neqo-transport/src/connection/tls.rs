@@ -64,7 +64,7 @@ impl Connection {
             match event {
                 Event::Crypto { level, data } => {
                     if let Some(space) = self.spaces.get_mut(level.into()) {
-                        space.crypto.send(data);
+                        space.crypto.send(&data);
                     }
                 }
                 Event::Secret(secret) => {
@@ -85,7 +85,7 @@ impl Connection {
                 Event::Ticket(token) => {
                     self.events.push(ConnectionEvent::ResumptionToken(token));
                 }
-                Event::Complete => self.on_tls_complete(now)?,
+                Event::Complete => self.on_tls_complete(now),
                 Event::Alert(alert) => return Err(Violation::CryptoAlert(alert).into()),
             }
         }
@@ -95,10 +95,13 @@ impl Connection {
     fn on_peer_params(&mut self, raw: &[u8], now: Instant) -> Res<()> {
         let peer = TransportParameters::decode(raw, self.role.remote())?;
         qdebug!("{self} peer parameters {peer:?}");
-        match self.role {
-            Role::Client => self.handshake.ids.check_server(&peer)?,
-            Role::Server => self.handshake.ids.check_client(&peer)?,
-        }
+        let ids = &self.handshake.ids;
+        peer.check_cids(
+            self.role.remote(),
+            &ids.peer_scid.ok_or(Violation::TransportParameter)?,
+            &ids.original_dcid,
+            ids.retry_scid.as_ref(),
+        )?;
         self.check_version_information(&peer)?;
         if let Some(token) = peer.stateless_reset_token {
             self.remote_cids.set_first_token(token);
@@ -152,10 +155,7 @@ impl Connection {
         Ok(())
     }
 
-    fn on_tls_complete(&mut self, now: Instant) -> Res<()> {
-        if self.handshake.peer_missing(&self.peer) {
-            return Err(Violation::CryptoAlert(109).into());
-        }
+    fn on_tls_complete(&mut self, now: Instant) {
         self.stats.resumed = self
             .handshake
             .session
@@ -168,7 +168,6 @@ impl Connection {
             self.handshake_done_due = true;
             self.on_confirmed(now);
         }
-        Ok(())
     }
 
     /// The handshake is confirmed (RFC 9001 §4.1.2).
@@ -176,8 +175,8 @@ impl Connection {
         //= rfc9001#section-4.9.2
         //# An endpoint MUST discard its Handshake keys when the TLS handshake is confirmed
         self.set_state(State::Confirmed);
-        self.discard_space(PacketNumberSpace::Initial, now);
-        self.discard_space(PacketNumberSpace::Handshake, now);
+        self.discard_space(PacketNumberSpace::Initial);
+        self.discard_space(PacketNumberSpace::Handshake);
     }
 
     /// Replaces the keys with those of the next phase (RFC 9001 §6).

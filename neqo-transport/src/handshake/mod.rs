@@ -6,11 +6,7 @@ pub(crate) mod stream;
 
 use neqo_crypto::{Events, Session};
 
-use crate::{
-    Res, Violation,
-    cid::id::ConnectionId,
-    wire::tparams::TransportParameters,
-};
+use crate::cid::id::ConnectionId;
 
 /// A TLS session and what belongs to it.
 #[derive(Debug)]
@@ -23,8 +19,6 @@ pub struct Handshake {
     pub ids: HandshakeIds,
     /// The token for Initial packets: from a Retry, or from an earlier connection.
     pub token: Vec<u8>,
-    /// The peer's transport parameters, once they arrived.
-    pub peer: Option<TransportParameters>,
 }
 
 /// Connection IDs that the transport parameters authenticate (RFC 9000 §7.3).
@@ -49,25 +43,5 @@ impl HandshakeIds {
             retry_scid: None,
             peer_scid: None,
         }
-    }
-
-    /// Checks what a server says.
-    pub fn check_server(&self, peer: &TransportParameters) -> Res<()> {
-        //= rfc9000#section-7.3
-        //# An endpoint MUST treat the following as a connection error of type
-        //# TRANSPORT_PARAMETER_ERROR or PROTOCOL_VIOLATION:
-        let ok = peer.initial_source_connection_id == self.peer_scid
-            && peer.original_destination_connection_id == Some(self.original_dcid)
-            && peer.retry_source_connection_id == self.retry_scid;
-        ok.then_some(())
-            .ok_or_else(|| Violation::TransportParameter.into())
-    }
-
-    /// Checks what a client says.
-    pub fn check_client(&self, peer: &TransportParameters) -> Res<()> {
-        (peer.initial_source_connection_id.is_some()
-            && peer.initial_source_connection_id == self.peer_scid)
-            .then_some(())
-            .ok_or_else(|| Violation::TransportParameter.into())
     }
 }

@@ -45,13 +45,14 @@ impl Path {
         params: &ConnectionParameters,
         now: Instant,
     ) -> Self {
-        let mtu = usize::try_from(params.get_datagram_size()).unwrap_or(usize::MAX);
+        let mtu = params.get_mtu();
         Self {
             local,
             remote,
             rtt: Rtt::new(params.get_initial_rtt()),
             sender: PacketSender::new(
                 params.get_congestion_control(),
+                params.get_slow_start(),
                 params.pacing_enabled(),
                 mtu,
                 now,
@@ -59,6 +60,14 @@ impl Path {
             amplification: Amplification::new(validated),
             validation: Validation::default(),
             mtu,
+        }
+    }
+
+    /// The peer takes no larger UDP payloads than this (`max_udp_payload_size`, RFC 9000 §18.2).
+    pub fn limit_mtu(&mut self, largest: usize) {
+        if largest < self.mtu {
+            self.mtu = largest;
+            self.sender.set_mtu(largest);
         }
     }
 }

@@ -58,12 +58,21 @@ impl PathSet {
         self.get_mut(self.primary)
     }
 
-    /// The path between two addresses.
+    /// The largest UDP payload of any path, in bytes.
+    pub fn largest_mtu(&self) -> usize {
+        self.paths.iter().map(|p| p.mtu).max().unwrap_or_default()
+    }
+
+    /// The path between two addresses. A socket that is bound to no address in particular may
+    /// tell its own address or not: either is the same path.
     pub fn find(&self, local: SocketAddr, remote: SocketAddr) -> Option<PathId> {
+        let same = |a: SocketAddr, b: SocketAddr| {
+            a == b || a.ip().is_unspecified() || b.ip().is_unspecified()
+        };
         let at = self
             .paths
             .iter()
-            .position(|p| p.remote == remote && p.local == local)?;
+            .position(|p| p.remote == remote && same(p.local, local))?;
         u8::try_from(at).ok().map(PathId)
     }
 

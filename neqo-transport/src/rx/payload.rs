@@ -55,13 +55,19 @@ impl<'a> Payload<'a> {
         }
     }
 
+    /// A slice of the owner, where that pins little more than it carries (hardening A6).
+    #[must_use]
+    pub fn slice(self) -> Option<Bytes> {
+        self.owner
+            .filter(|owner| self.bytes.len() >= owner.len() / 2)
+            .map(|owner| owner.slice_ref(self.bytes))
+    }
+
     /// A chunk to keep: a slice of the owner where that pins little more than it carries
     /// (hardening A6), else a copy.
     #[must_use]
     pub fn to_chunk(self) -> Bytes {
-        match self.owner {
-            Some(owner) if self.bytes.len() >= owner.len() / 2 => owner.slice_ref(self.bytes),
-            _ => Bytes::copy_from_slice(self.bytes),
-        }
+        self.slice()
+            .unwrap_or_else(|| Bytes::copy_from_slice(self.bytes))
     }
 }

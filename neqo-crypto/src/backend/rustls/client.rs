@@ -14,7 +14,7 @@ use super::{
     capture::Capture,
     engine::Engine,
     provider::{config_error, provider},
-    tickets::{Lifetimes, SessionTickets, TicketCache},
+    tickets::{PostHandshake, SessionTickets, TicketCache},
     verifier::verifier,
 };
 use crate::{
@@ -44,6 +44,8 @@ impl ClientFactory {
         let provider = provider(&builder.ciphers, &builder.groups)?;
         let verifier = verifier(&builder.verification, &provider)?;
         let mut config = ClientConfig::builder_with_provider(provider)
+            //= rfc9001#section-4.2
+            //# Clients MUST NOT offer TLS versions older than 1.3.
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(config_error)?
             .dangerous()
@@ -89,7 +91,7 @@ impl ClientFactory {
             engine: Engine::new(Connection::Client(conn), Role::Client, secrets),
             shared: Arc::clone(shared),
             tickets,
-            lifetimes: Lifetimes::default(),
+            post_handshake: PostHandshake::default(),
             server_name: sni,
             state: State::Idle,
             gate: Gate::Open,
@@ -122,7 +124,7 @@ struct ClientSession {
     engine: Engine,
     shared: Arc<Shared>,
     tickets: Arc<SessionTickets>,
-    lifetimes: Lifetimes,
+    post_handshake: PostHandshake,
     server_name: Option<String>,
     state: State,
     gate: Gate,
@@ -157,14 +159,14 @@ impl ClientSession {
         self.pass(&mut fresh, out);
         for token in self
             .tickets
-            .collect(&self.shared.tickets, &mut self.lifetimes, now)
+            .collect(&self.shared.tickets, &mut self.post_handshake, now)
         {
             out.push(Event::Ticket(token));
         }
         Ok(())
     }
 
-    /// Once EncryptedExtensions are in: they are what selects a protocol. (Before, a resumed rustls connection shows
+    /// Once `EncryptedExtensions` are in: they are what selects a protocol. (Before, a resumed rustls connection shows
     /// the parameters that it remembers.)
     fn emit_params(&mut self, out: &mut Events) -> Res<()> {
         let Connection::Client(conn) = self.engine.conn() else {
@@ -182,7 +184,7 @@ impl ClientSession {
         Ok(())
     }
 
-    /// Asks for a verdict once the chain is in; rustls shows it when CertificateVerify is checked.
+    /// Asks for a verdict once the chain is in; rustls shows it when `CertificateVerify` is checked.
     fn ask(&mut self, out: &mut Events) {
         if self.chain.is_some() {
             return;
@@ -235,10 +237,14 @@ impl Session for ClientSession {
 
     fn read(&mut self, level: Level, data: &[u8], now: Instant, out: &mut Events) -> Res<()> {
         self.run(State::Running, |s| {
-            s.engine.read(level, data)?;
             if level == Level::OneRtt {
-                s.lifetimes.read(data);
+                // Nobody can have keys for this yet if we have not shown that we accept the server.
+                if !matches!(s.gate, Gate::Open) {
+                    return Err(Error::ProtocolViolation("1-RTT data before the verdict"));
+                }
+                s.post_handshake.read(data)?;
             }
+            s.engine.read(level, data)?;
             s.emit(now, out)
         })
     }

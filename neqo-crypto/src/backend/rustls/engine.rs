@@ -57,6 +57,9 @@ impl Engine {
     //# contain data that extends past the end of previously received data in that
     //# flow.
     pub(super) fn read(&mut self, level: Level, data: &[u8]) -> Res<()> {
+        if data.is_empty() {
+            return Ok(());
+        }
         if level != self.read_level {
             return Err(Error::ProtocolViolation("CRYPTO data at the wrong level"));
         }
@@ -109,9 +112,8 @@ impl Engine {
 
     /// Emits what the end of the handshake brings.
     //= rfc9001#section-5.7
-    //# Even if an endpoint has received
-    //# 1-RTT keys, it MUST NOT process incoming 1-RTT protected packets before the TLS
-    //# handshake is complete.
+    //# A server MUST NOT process incoming 1-RTT protected
+    //# packets before the TLS handshake is complete.
     fn complete(&mut self, out: &mut Events) -> Res<()> {
         if self.is_complete() || self.conn.is_handshaking() || self.write_level != Level::OneRtt {
             return Ok(());
@@ -159,6 +161,8 @@ impl Engine {
                 .and_then(|g| Group::try_from(u16::from(g.name())).ok()),
             resumed: self.resumed(),
             early_data_accepted,
+            // Encrypted ClientHello is not offered: rustls tells a QUIC connection neither that it was accepted nor
+            // the configurations to retry with.
             ech_accepted: false,
             server_name,
         })

@@ -15,8 +15,5 @@ mod server;
 mod tickets;
 mod verifier;
 
-#[cfg(test)]
-mod tests;
-
 pub(crate) use client::ClientFactory;
 pub(crate) use server::ServerFactory;

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use neqo_common::qdebug;
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::{
+    PeerMisbehaved,
+    crypto::{CryptoProvider, aws_lc_rs},
+};
 
 use crate::{
     constants::{Cipher, Group},
@@ -43,6 +46,23 @@ pub(super) fn config_error(e: impl std::fmt::Display) -> Error {
 pub(super) fn handshake_error(e: &rustls::Error, sent: Option<u8>) -> Error {
     use rustls::Error as E;
     qdebug!("TLS failed: {e}");
+    match e {
+        //= rfc9001#section-4.1.3
+        //# When TLS provides keys for a higher encryption level,
+        //# if there is data from a previous encryption level that TLS has not consumed,
+        //# this MUST be treated as a connection error of type PROTOCOL_VIOLATION.
+        E::PeerMisbehaved(PeerMisbehaved::KeyEpochWithPendingFragment) => {
+            return Error::ProtocolViolation("CRYPTO data beyond the end of its level");
+        }
+        //= rfc9001#section-4.6.1
+        //# A client MUST treat receipt of a
+        //# NewSessionTicket that contains an early_data extension with any other value as
+        //# a connection error of type PROTOCOL_VIOLATION.
+        E::PeerMisbehaved(PeerMisbehaved::InvalidMaxEarlyDataSize) => {
+            return Error::ProtocolViolation("a ticket's max_early_data_size");
+        }
+        _ => {}
+    }
     let alert = sent.unwrap_or(match e {
         E::InappropriateMessage { .. } | E::InappropriateHandshakeMessage { .. } => {
             alert::UNEXPECTED_MESSAGE

@@ -83,9 +83,9 @@ impl ServerFactory {
 #[derive(Debug)]
 enum State {
     Idle,
-    /// The ClientHello is coming in.
+    /// The `ClientHello` is coming in.
     Gathering(Vec<u8>),
-    /// The ClientHello was given out; our transport parameters are due.
+    /// The `ClientHello` was given out; our transport parameters are due.
     Waiting(Vec<u8>),
     Running(Box<Engine>),
     Dead,
@@ -116,7 +116,7 @@ impl ServerSession {
         Ok(())
     }
 
-    /// Gives out the ClientHello, if it is whole.
+    /// Gives out the `ClientHello`, if it is whole.
     fn hello(&mut self, buf: Vec<u8>, out: &mut Events) -> Res<State> {
         let message = ClientHello::message_len(&buf)?.and_then(|len| buf.get(..len));
         let Some(message) = message else {

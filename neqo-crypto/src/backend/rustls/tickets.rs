@@ -17,7 +17,11 @@ use rustls::{
     pki_types::ServerName,
 };
 
-use crate::{primitives::random, session::ResumptionToken};
+use crate::{
+    error::{Error, Res},
+    primitives::random,
+    session::ResumptionToken,
+};
 
 /// Tickets that a configuration remembers; the oldest goes when one more comes.
 const MAX_REMEMBERED: usize = 1024;
@@ -104,7 +108,7 @@ impl SessionTickets {
     pub(super) fn collect(
         &self,
         cache: &TicketCache,
-        lifetimes: &mut Lifetimes,
+        messages: &mut PostHandshake,
         now: Instant,
     ) -> Vec<ResumptionToken> {
         let (received, group) = self.with(|s| (mem::take(&mut s.received), s.group));
@@ -112,7 +116,7 @@ impl SessionTickets {
             .into_iter()
             .map(|(server_name, ticket)| {
                 let early_data = ticket.max_early_data_size() > 0;
-                let lifetime = lifetimes.next().min(ResumptionToken::MAX_LIFETIME);
+                let lifetime = messages.next_lifetime().min(ResumptionToken::MAX_LIFETIME);
                 let id = cache.insert(Remembered {
                     server_name,
                     ticket,
@@ -160,21 +164,23 @@ impl ClientSessionStore for SessionTickets {
     }
 }
 
-/// Reads the lifetimes out of the NewSessionTicket messages, which rustls keeps to itself.
+/// Follows the messages after the handshake: the lifetimes of tickets, which rustls keeps to itself, and what QUIC
+/// forbids.
 #[derive(Debug, Default)]
-pub(super) struct Lifetimes {
-    /// The message's header (type and length) and its first field, the lifetime in seconds.
+pub(super) struct PostHandshake {
+    /// A message's header (type and length) and its first four bytes, in a ticket the lifetime in seconds.
     head: [u8; Self::HEAD],
     filled: usize,
     skip: usize,
-    found: VecDeque<u32>,
+    lifetimes: VecDeque<u32>,
 }
 
-impl Lifetimes {
+impl PostHandshake {
     const HEAD: usize = 8;
+    const CERTIFICATE_REQUEST: u8 = 13;
 
-    /// Looks through the next bytes of the 1-RTT CRYPTO stream.
-    pub(super) fn read(&mut self, mut data: &[u8]) {
+    /// Looks through the next bytes of the 1-RTT CRYPTO stream, before rustls does.
+    pub(super) fn read(&mut self, mut data: &[u8]) -> Res<()> {
         while let Some((&first, rest)) = data.split_first() {
             if self.skip > 0 {
                 let n = self.skip.min(data.len());
@@ -182,25 +188,41 @@ impl Lifetimes {
                 data = data.get(n..).unwrap_or_default();
                 continue;
             }
+            //= rfc9001#section-4.4
+            //# clients MUST treat receipt of such messages as a connection error of type
+            //# PROTOCOL_VIOLATION.
+            if self.filled == 0 && first == Self::CERTIFICATE_REQUEST {
+                return Err(Error::ProtocolViolation(
+                    "CertificateRequest after the handshake",
+                ));
+            }
             if let Some(slot) = self.head.get_mut(self.filled) {
                 *slot = first;
                 self.filled += 1;
             }
             data = rest;
             if self.filled == Self::HEAD {
-                self.filled = 0;
-                let [_, a, b, c, lifetime @ ..] = self.head;
-                let len = u32::from_be_bytes([0, a, b, c]);
-                self.skip = usize::try_from(len).unwrap_or(usize::MAX).saturating_sub(4);
-                if self.found.len() < MAX_PER_CONNECTION {
-                    self.found.push_back(u32::from_be_bytes(lifetime));
-                }
+                self.whole_head();
             }
+        }
+        Ok(())
+    }
+
+    fn whole_head(&mut self) {
+        self.filled = 0;
+        let [_, a, b, c, lifetime @ ..] = self.head;
+        let len = u32::from_be_bytes([0, a, b, c]);
+        self.skip = usize::try_from(len)
+            .unwrap_or(usize::MAX)
+            .saturating_sub(lifetime.len());
+        if self.lifetimes.len() < MAX_PER_CONNECTION {
+            self.lifetimes.push_back(u32::from_be_bytes(lifetime));
         }
     }
 
-    fn next(&mut self) -> Duration {
-        Duration::from_secs(self.found.pop_front().map_or(0, u64::from))
+    /// How long the next ticket lives.
+    fn next_lifetime(&mut self) -> Duration {
+        Duration::from_secs(self.lifetimes.pop_front().map_or(0, u64::from))
     }
 }
 
@@ -218,11 +240,11 @@ mod tests {
             stream.extend(std::iter::repeat_n(4, extra));
         }
         for at in 0..=stream.len() {
-            let mut l = Lifetimes::default();
-            l.read(&stream[..at]);
-            l.read(&stream[at..]);
-            assert_eq!(l.found, [7, 9, 1 << 20], "{at}");
-            assert_eq!(l.next(), Duration::from_secs(7));
+            let mut l = PostHandshake::default();
+            l.read(&stream[..at]).unwrap();
+            l.read(&stream[at..]).unwrap();
+            assert_eq!(l.lifetimes, [7, 9, 1 << 20], "{at}");
+            assert_eq!(l.next_lifetime(), Duration::from_secs(7));
         }
     }
 }

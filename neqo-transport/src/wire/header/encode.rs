@@ -18,44 +18,54 @@ const LENGTH_PLACEHOLDER: [u8; LENGTH_LEN] = [0x40, 0];
 /// A packet number, and the largest one in its space that the peer has acknowledged.
 type Number = (PacketNumber, Option<PacketNumber>);
 
-/// Writes the header of an Initial, 0-RTT or Handshake packet, and where its fields are. `token`
-/// is for Initial packets alone. Nothing is written if it does not fit.
-pub(crate) fn long(
-    put: &mut impl Put,
-    (version, kind): (Version, LongType),
-    (dcid, scid): (&ConnectionId, &ConnectionId),
-    token: &[u8],
-    (pn, acked): Number,
-) -> Option<HeaderLayout> {
-    debug_assert!(kind != LongType::Retry, "Retry is not protected");
-    let pn_len = pn::len(pn, acked);
-    let token = (kind == LongType::Initial).then_some(token);
-    let pn_at = pn_offset(dcid, scid, token);
-    if pn_at + pn_len > put.remaining() {
-        return None;
-    }
-    put.byte(FORM_LONG | QUIC_BIT | kind.bits(version) | pn_len_bits(pn_len));
-    put.put(&version.wire_version().to_be_bytes());
-    cid(put, dcid);
-    cid(put, scid);
-    if let Some(token) = token {
-        put.varint(token_len(token));
-        put.put(token);
-    }
-    put.put(&LENGTH_PLACEHOLDER);
-    pn::encode(put, pn, pn_len);
-    Some(HeaderLayout {
-        length_at: Some(pn_at - LENGTH_LEN),
-        pn_at,
-        pn_len,
-    })
+/// The header of an Initial, 0-RTT or Handshake packet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LongHeader<'a> {
+    pub version: Version,
+    /// Any but Retry, which is not protected.
+    pub kind: LongType,
+    pub dcid: ConnectionId,
+    pub scid: ConnectionId,
+    /// For Initial packets alone.
+    pub token: &'a [u8],
 }
 
-/// Where the packet number is in a packet with a long header.
-fn pn_offset(dcid: &ConnectionId, scid: &ConnectionId, token: Option<&[u8]>) -> usize {
-    const FIRST_VERSION_AND_CID_LENGTHS: usize = 1 + 4 + 2;
-    let token = token.map_or(0, |t| varint::len(token_len(t)) + t.len());
-    FIRST_VERSION_AND_CID_LENGTHS + dcid.len() + scid.len() + token + LENGTH_LEN
+impl LongHeader<'_> {
+    /// Writes it; returns where its fields are. Nothing is written if it does not fit.
+    pub(crate) fn write(&self, put: &mut impl Put, (pn, acked): Number) -> Option<HeaderLayout> {
+        debug_assert!(self.kind != LongType::Retry, "Retry is not protected");
+        let pn_len = pn::len(pn, acked);
+        let pn_at = self.pn_offset();
+        if pn_at + pn_len > put.remaining() {
+            return None;
+        }
+        let kind = self.kind.bits(self.version);
+        put.byte(FORM_LONG | QUIC_BIT | kind | pn_len_bits(pn_len));
+        put.put(&self.version.wire_version().to_be_bytes());
+        cid(put, &self.dcid);
+        cid(put, &self.scid);
+        if self.kind == LongType::Initial {
+            put.varint(token_len(self.token));
+            put.put(self.token);
+        }
+        put.put(&LENGTH_PLACEHOLDER);
+        pn::encode(put, pn, pn_len);
+        Some(HeaderLayout {
+            length_at: Some(pn_at - LENGTH_LEN),
+            pn_at,
+            pn_len,
+        })
+    }
+
+    /// Where the packet number is in the packet.
+    fn pn_offset(&self) -> usize {
+        const FIRST_VERSION_AND_CID_LENGTHS: usize = 1 + 4 + 2;
+        let token = match self.kind {
+            LongType::Initial => varint::len(token_len(self.token)) + self.token.len(),
+            _ => 0,
+        };
+        FIRST_VERSION_AND_CID_LENGTHS + self.dcid.len() + self.scid.len() + token + LENGTH_LEN
+    }
 }
 
 /// Writes the header of a 1-RTT packet, and where its fields are. Nothing is written if it does
