@@ -1,6 +1,6 @@
 //! From bytes to field lines.
 
-use neqo_common::Header;
+use neqo_common::{Header, to_u64};
 
 use crate::{
     Error, Res, Settings, Stats,
@@ -47,7 +47,9 @@ impl Decoder {
         let capacity = settings.get_max_table_size_decoder();
         Self {
             capacity,
-            encoder_stream: EncoderStreamReader::new(usize::try_from(capacity).unwrap_or(usize::MAX)),
+            encoder_stream: EncoderStreamReader::new(
+                usize::try_from(capacity).unwrap_or(usize::MAX),
+            ),
             stats: Stats::default(),
         }
     }
@@ -69,14 +71,21 @@ impl Decoder {
         out: &mut Vec<Header>,
     ) -> Res<Decoded> {
         let start = out.len();
-        let mut section = Section { reader: Reader::new(block), budget: max_field_section_size };
+        let mut section = Section {
+            reader: Reader::new(block),
+            budget: max_field_section_size,
+        };
         if let Err(e) = section.read(out) {
             out.truncate(start);
             return Err(e);
         }
         self.stats.field_sections += 1;
         self.stats.encoded_bytes += block.len();
-        self.stats.field_bytes += out.iter().skip(start).map(|h| h.name().len() + h.value().len()).sum::<usize>();
+        self.stats.field_bytes += out
+            .iter()
+            .skip(start)
+            .map(|h| h.name().len() + h.value().len())
+            .sum::<usize>();
         Ok(Decoded::Done)
     }
 
@@ -86,7 +95,11 @@ impl Decoder {
     /// [`Error::EncoderStream`] for anything but a capacity of zero, which is all that was announced.
     pub fn on_encoder_stream(&mut self, data: &[u8]) -> Res<()> {
         let mut input = Reader::new(data);
-        while let Some(instruction) = self.encoder_stream.next(&mut input).map_err(|_| Error::EncoderStream)? {
+        while let Some(instruction) = self
+            .encoder_stream
+            .next(&mut input)
+            .map_err(|_| Error::EncoderStream)?
+        {
             match instruction {
                 //= rfc9204#section-4.3.1
                 //# The decoder MUST treat a new dynamic table capacity value that
@@ -202,11 +215,14 @@ impl Section<'_> {
     }
 
     fn spend_on(&mut self, data: &[u8]) -> Res<()> {
-        self.spend(u64::try_from(data.len()).unwrap_or(u64::MAX))
+        self.spend(to_u64(data.len()))
     }
 
     fn spend(&mut self, n: u64) -> Res<()> {
-        self.budget = self.budget.checked_sub(n).ok_or(Error::FieldSectionTooLarge)?;
+        self.budget = self
+            .budget
+            .checked_sub(n)
+            .ok_or(Error::FieldSectionTooLarge)?;
         Ok(())
     }
 }

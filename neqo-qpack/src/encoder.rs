@@ -29,7 +29,10 @@ impl Encoder {
     /// An encoder with the given settings.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { settings, ..Self::default() }
+        Self {
+            settings,
+            ..Self::default()
+        }
     }
 
     /// Appends the encoded field section with the given lines, for the stream with this id, to `out`.
@@ -59,7 +62,11 @@ impl Encoder {
 
     /// [`Self::encode`] for lines that are [`Header`]s.
     pub fn encode_headers(&mut self, headers: &[Header], stream_id: u64, out: &mut Vec<u8>) {
-        self.encode(headers.iter().map(|h| (h.name().as_bytes(), h.value())), stream_id, out);
+        self.encode(
+            headers.iter().map(|h| (h.name().as_bytes(), h.value())),
+            stream_id,
+            out,
+        );
     }
 
     fn encode_line(&self, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
@@ -70,7 +77,9 @@ impl Encoder {
         match find(name, value) {
             // `authorization` without a value is in the static table.
             Found::Line(index) if !options.never_indexed => encode_indexed(index, out),
-            Found::Line(index) | Found::Name(index) => encode_name_reference(index, value, options, out),
+            Found::Line(index) | Found::Name(index) => {
+                encode_name_reference(index, value, options, out);
+            }
             Found::Nothing => encode_literal(name, value, options, out),
         }
     }
@@ -82,21 +91,25 @@ impl Encoder {
     /// acknowledge.
     pub fn on_decoder_stream(&mut self, data: &[u8]) -> Res<()> {
         let mut input = Reader::new(data);
-        while let Some(instruction) = self.decoder_stream.next(&mut input).map_err(|_| Error::DecoderStream)? {
+        while let Some(instruction) = self
+            .decoder_stream
+            .next(&mut input)
+            .map_err(|_| Error::DecoderStream)?
+        {
             match instruction {
                 DecoderInstruction::StreamCancellation(_) => self.stats.stream_cancelled_recv += 1,
-                // hardening R3778
+                // hardening R3778, R3762
                 //= rfc9204#section-4.4.1
                 //# If an encoder receives a Section Acknowledgment instruction referring to a
                 //# stream on which every encoded field section with a non-zero Required Insert
                 //# Count has already been acknowledged, this MUST be treated as a connection error
-                DecoderInstruction::SectionAck(_) => return Err(Error::DecoderStream),
-                // hardening R3762
                 //= rfc9204#section-4.4.3
                 //# An encoder that receives an Increment field equal to zero, or one that increases
                 //# the Known Received Count beyond what the encoder has sent, MUST treat this as a
                 //# connection error of type QPACK_DECODER_STREAM_ERROR.
-                DecoderInstruction::InsertCountIncrement(_) => return Err(Error::DecoderStream),
+                DecoderInstruction::SectionAck(_) | DecoderInstruction::InsertCountIncrement(_) => {
+                    return Err(Error::DecoderStream);
+                }
             }
         }
         Ok(())
@@ -158,8 +171,14 @@ mod tests {
     //# field section.
     #[test]
     fn order() {
-        assert_eq!(encoded(&[(":method", "GET"), (":path", "/")]), [0, 0, 0xd1, 0xc1]);
-        assert_eq!(encoded(&[(":path", "/"), (":method", "GET")]), [0, 0, 0xc1, 0xd1]);
+        assert_eq!(
+            encoded(&[(":method", "GET"), (":path", "/")]),
+            [0, 0, 0xd1, 0xc1]
+        );
+        assert_eq!(
+            encoded(&[(":path", "/"), (":method", "GET")]),
+            [0, 0, 0xc1, 0xd1]
+        );
     }
 
     #[test]
@@ -179,7 +198,10 @@ mod tests {
         encoder.encode_headers(&[Header::new("a", "b")], 0, &mut out);
         assert_eq!(out, b"x\0\0\xc1\0\0\x21a\x01b");
         let stats = encoder.stats();
-        assert_eq!((stats.field_sections, stats.encoded_bytes, stats.field_bytes), (2, 9, 8));
+        assert_eq!(
+            (stats.field_sections, stats.encoded_bytes, stats.field_bytes),
+            (2, 9, 8)
+        );
     }
 
     #[test]
@@ -199,7 +221,10 @@ mod tests {
     #[test]
     fn section_ack() {
         // hardening R3778
-        assert_eq!(Encoder::default().on_decoder_stream(&[0x84]), Err(Error::DecoderStream));
+        assert_eq!(
+            Encoder::default().on_decoder_stream(&[0x84]),
+            Err(Error::DecoderStream)
+        );
     }
 
     //= rfc9204#section-4.4.3 type=test
@@ -209,13 +234,22 @@ mod tests {
     #[test]
     fn insert_count_increment() {
         // hardening R3762
-        assert_eq!(Encoder::default().on_decoder_stream(&[0]), Err(Error::DecoderStream));
-        assert_eq!(Encoder::default().on_decoder_stream(&[1]), Err(Error::DecoderStream));
+        assert_eq!(
+            Encoder::default().on_decoder_stream(&[0]),
+            Err(Error::DecoderStream)
+        );
+        assert_eq!(
+            Encoder::default().on_decoder_stream(&[1]),
+            Err(Error::DecoderStream)
+        );
         // hardening R3684
         let mut huge = vec![0x3f];
         huge.extend([0xff; 8]);
         let mut encoder = Encoder::default();
         encoder.on_decoder_stream(&huge).unwrap();
-        assert_eq!(encoder.on_decoder_stream(&[0x7f]), Err(Error::DecoderStream));
+        assert_eq!(
+            encoder.on_decoder_stream(&[0x7f]),
+            Err(Error::DecoderStream)
+        );
     }
 }

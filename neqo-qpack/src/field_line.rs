@@ -12,11 +12,11 @@ const NAME_REFERENCE_BITS: u8 = 4;
 const NAME_POST_BASE_BITS: u8 = 3;
 const LITERAL_NAME_BITS: u8 = 3;
 /// The same for the length of a value.
-pub const VALUE_BITS: u8 = 7;
+pub(crate) const VALUE_BITS: u8 = 7;
 
 /// A reference to a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Index {
+pub(crate) enum Index {
     /// An index of the static table.
     Static(u64),
     /// An index of the dynamic table, counted down from the Base.
@@ -27,7 +27,7 @@ pub enum Index {
 
 /// The beginning of a field line, up to the first string literal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Representation {
+pub(crate) enum Representation {
     /// Name and value are in a table.
     Indexed(Index),
     /// The name is in a table, the value follows.
@@ -38,9 +38,13 @@ pub enum Representation {
 
 impl Representation {
     /// Reads the beginning of a field line, whose first byte is `first`.
-    pub fn read(reader: &mut Reader<'_>, first: u8) -> Result<Self, Malformed> {
+    pub(crate) fn read(reader: &mut Reader<'_>, first: u8) -> Result<Self, Malformed> {
         let is_static = |flag: u8, index| {
-            if first & flag == 0 { Index::Relative(index) } else { Index::Static(index) }
+            if first & flag == 0 {
+                Index::Relative(index)
+            } else {
+                Index::Static(index)
+            }
         };
         Ok(match first.leading_zeros() {
             // 1T: indexed field line
@@ -58,13 +62,13 @@ impl Representation {
 }
 
 /// Appends a field line that the static table has.
-pub fn encode_indexed(index: u64, out: &mut Vec<u8>) {
+pub(crate) fn encode_indexed(index: u64, out: &mut Vec<u8>) {
     prefix::encode(index, INDEXED_BITS, 0xc0, out);
 }
 
 /// What applies to the literals of a field line.
 #[derive(Debug, Clone, Copy)]
-pub struct LiteralOptions {
+pub(crate) struct LiteralOptions {
     /// The N bit: intermediaries have to keep this a literal.
     pub never_indexed: bool,
     /// Strings are Huffman encoded where that is shorter.
@@ -72,14 +76,24 @@ pub struct LiteralOptions {
 }
 
 /// Appends a field line whose name the static table has.
-pub fn encode_name_reference(index: u64, value: &[u8], options: LiteralOptions, out: &mut Vec<u8>) {
+pub(crate) fn encode_name_reference(
+    index: u64,
+    value: &[u8],
+    options: LiteralOptions,
+    out: &mut Vec<u8>,
+) {
     let flags = if options.never_indexed { 0x70 } else { 0x50 };
     prefix::encode(index, NAME_REFERENCE_BITS, flags, out);
     literal::encode(value, VALUE_BITS, 0, options.use_huffman, out);
 }
 
 /// Appends a field line that no table knows anything of.
-pub fn encode_literal(name: &[u8], value: &[u8], options: LiteralOptions, out: &mut Vec<u8>) {
+pub(crate) fn encode_literal(
+    name: &[u8],
+    value: &[u8],
+    options: LiteralOptions,
+    out: &mut Vec<u8>,
+) {
     let flags = if options.never_indexed { 0x30 } else { 0x20 };
     literal::encode(name, LITERAL_NAME_BITS, flags, options.use_huffman, out);
     literal::encode(value, VALUE_BITS, 0, options.use_huffman, out);
@@ -87,7 +101,10 @@ pub fn encode_literal(name: &[u8], value: &[u8], options: LiteralOptions, out: &
 
 #[cfg(test)]
 mod tests {
-    use super::{Index, LiteralOptions, Representation, encode_indexed, encode_literal, encode_name_reference};
+    use super::{
+        Index, LiteralOptions, Representation, encode_indexed, encode_literal,
+        encode_name_reference,
+    };
     use crate::prefix::Reader;
 
     fn read(data: &[u8]) -> Representation {
@@ -120,8 +137,14 @@ mod tests {
 
     #[test]
     fn bytes() {
-        let plain = LiteralOptions { never_indexed: false, use_huffman: false };
-        let secret = LiteralOptions { never_indexed: true, ..plain };
+        let plain = LiteralOptions {
+            never_indexed: false,
+            use_huffman: false,
+        };
+        let secret = LiteralOptions {
+            never_indexed: true,
+            ..plain
+        };
         let mut out = Vec::new();
         encode_indexed(98, &mut out);
         assert_eq!(out, [0xff, 35]);

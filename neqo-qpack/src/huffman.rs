@@ -109,7 +109,10 @@ const fn build() -> Code {
 #[must_use]
 #[inline]
 pub fn encoded_len(input: &[u8]) -> usize {
-    let bits: usize = input.iter().map(|&b| usize::from(LENGTHS[usize::from(b)])).sum();
+    let bits: usize = input
+        .iter()
+        .map(|&b| usize::from(LENGTHS[usize::from(b)]))
+        .sum();
     bits.div_ceil(8)
 }
 
@@ -151,7 +154,9 @@ pub fn decode(input: &[u8], limit: usize, out: &mut Vec<u8>) -> Result<(), Decod
     let (mut bits, mut count) = (0_u64, 0_u32);
     loop {
         while count <= 56 {
-            let Some((&b, r)) = rest.split_first() else { break };
+            let Some((&b, r)) = rest.split_first() else {
+                break;
+            };
             bits |= u64::from(b) << (56 - count);
             count += 8;
             rest = r;
@@ -223,10 +228,19 @@ mod tests {
             ("25a849e95bb8e8b4bf", "custom-value"),
             ("6402", "302"),
             ("aec3771a4b", "private"),
-            ("d07abe941054d444a8200595040b8166e082a62d1bff", "Mon, 21 Oct 2013 20:13:21 GMT"),
-            ("9d29ad171863c78f0b97c8e9ae82ae43d3", "https://www.example.com"),
+            (
+                "d07abe941054d444a8200595040b8166e082a62d1bff",
+                "Mon, 21 Oct 2013 20:13:21 GMT",
+            ),
+            (
+                "9d29ad171863c78f0b97c8e9ae82ae43d3",
+                "https://www.example.com",
+            ),
             ("640eff", "307"),
-            ("d07abe941054d444a8200595040b8166e084a62d1bff", "Mon, 21 Oct 2013 20:13:22 GMT"),
+            (
+                "d07abe941054d444a8200595040b8166e084a62d1bff",
+                "Mon, 21 Oct 2013 20:13:22 GMT",
+            ),
             ("9bd9ab", "gzip"),
             (
                 "94e7821dd7f2e6c7b335dfdfcd5b3960d5af27087f3672c1ab270fb5291f9587316065c003ed4ee5b1063d5007",
@@ -289,10 +303,19 @@ mod tests {
     //# a decoding error.
     #[test]
     fn eos() {
-        assert_eq!(decoded(&[0xff, 0xff, 0xff, 0xfc]), Err(DecodeError::Invalid));
-        assert_eq!(decoded(&[0xff, 0xff, 0xff, 0xff]), Err(DecodeError::Invalid));
+        assert_eq!(
+            decoded(&[0xff, 0xff, 0xff, 0xfc]),
+            Err(DecodeError::Invalid)
+        );
+        assert_eq!(
+            decoded(&[0xff, 0xff, 0xff, 0xff]),
+            Err(DecodeError::Invalid)
+        );
         // '0', EOS, '0', padding.
-        assert_eq!(decoded(&[0x07, 0xff, 0xff, 0xff, 0xe0, 0xff]), Err(DecodeError::Invalid));
+        assert_eq!(
+            decoded(&[0x07, 0xff, 0xff, 0xff, 0xe0, 0xff]),
+            Err(DecodeError::Invalid)
+        );
     }
 
     #[test]

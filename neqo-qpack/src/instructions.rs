@@ -3,11 +3,12 @@
 use crate::{
     literal::LiteralReader,
     prefix::{IntReader, Malformed, Reader},
+    static_table,
 };
 
 /// Where the name of an inserted line comes from.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Name {
+pub(crate) enum Name {
     /// An entry of the static table.
     Static(u64),
     /// An entry of the dynamic table, counted down from the newest.
@@ -18,7 +19,7 @@ pub enum Name {
 
 /// An instruction on the encoder stream.
 #[derive(Debug, PartialEq, Eq)]
-pub enum EncoderInstruction {
+pub(crate) enum EncoderInstruction {
     /// Set Dynamic Table Capacity, in bytes.
     SetCapacity(u64),
     /// Insert with Name Reference, or with Literal Name.
@@ -29,7 +30,7 @@ pub enum EncoderInstruction {
 
 /// Reads the encoder stream.
 #[derive(Debug)]
-pub struct EncoderStreamReader {
+pub(crate) struct EncoderStreamReader {
     limit: usize,
     state: EncoderState,
 }
@@ -39,7 +40,10 @@ enum EncoderState {
     Start,
     Capacity(IntReader),
     Duplicate(IntReader),
-    NameIndex { is_static: bool, reader: IntReader },
+    NameIndex {
+        is_static: bool,
+        reader: IntReader,
+    },
     Name(LiteralReader),
     /// The name is complete, the value has not begun.
     Named(Name),
@@ -49,12 +53,18 @@ enum EncoderState {
 impl EncoderStreamReader {
     /// A reader that refuses strings longer than `limit` bytes. As no entry may be larger than the dynamic table, its
     /// maximum capacity is a good limit.
-    pub const fn new(limit: usize) -> Self {
-        Self { limit, state: EncoderState::Start }
+    pub(crate) const fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            state: EncoderState::Start,
+        }
     }
 
     /// The next instruction, or nothing when `input` ends before it does.
-    pub fn next(&mut self, input: &mut Reader<'_>) -> Result<Option<EncoderInstruction>, Malformed> {
+    pub(crate) fn next(
+        &mut self,
+        input: &mut Reader<'_>,
+    ) -> Result<Option<EncoderInstruction>, Malformed> {
         loop {
             let state = std::mem::replace(&mut self.state, EncoderState::Start);
             match state.step(self.limit, input)? {
@@ -91,8 +101,11 @@ impl EncoderState {
                 Some(v) => Step::Done(EncoderInstruction::Duplicate(v)),
                 None => Step::Starved(Self::Duplicate(reader)),
             },
-            Self::NameIndex { is_static, mut reader } => match feed(&mut reader, input)? {
-                Some(v) => Step::Next(Self::Named(Name::reference(is_static, v))),
+            Self::NameIndex {
+                is_static,
+                mut reader,
+            } => match feed(&mut reader, input)? {
+                Some(v) => Step::Next(Self::Named(Name::reference(is_static, v)?)),
                 None => Step::Starved(Self::NameIndex { is_static, reader }),
             },
             Self::Name(mut reader) => match reader.feed(input)? {
@@ -100,7 +113,9 @@ impl EncoderState {
                 None => Step::Starved(Self::Name(reader)),
             },
             Self::Named(name) => match input.byte() {
-                Some(first) => Step::Next(Self::Value(name, LiteralReader::start(first, 7, limit)?)),
+                Some(first) => {
+                    Step::Next(Self::Value(name, LiteralReader::start(first, 7, limit)?))
+                }
                 None => Step::Starved(Self::Named(name)),
             },
             Self::Value(name, mut reader) => match reader.feed(input)? {
@@ -116,7 +131,7 @@ impl EncoderState {
             0 => {
                 let is_static = first & 0x40 != 0;
                 Step::Next(match IntReader::start(first, 6) {
-                    Ok(index) => Self::Named(Name::reference(is_static, index)),
+                    Ok(index) => Self::Named(Name::reference(is_static, index)?),
                     Err(reader) => Self::NameIndex { is_static, reader },
                 })
             }
@@ -137,8 +152,18 @@ impl EncoderState {
 }
 
 impl Name {
-    const fn reference(is_static: bool, index: u64) -> Self {
-        if is_static { Self::Static(index) } else { Self::Relative(index) }
+    fn reference(is_static: bool, index: u64) -> Result<Self, Malformed> {
+        //= rfc9204#section-3.1
+        //# If this index is received on the encoder stream,
+        //# this MUST be treated as a connection error of type QPACK_ENCODER_STREAM_ERROR.
+        if is_static && static_table::get(index).is_none() {
+            return Err(Malformed);
+        }
+        Ok(if is_static {
+            Self::Static(index)
+        } else {
+            Self::Relative(index)
+        })
     }
 }
 
@@ -153,7 +178,7 @@ fn feed(reader: &mut IntReader, input: &mut Reader<'_>) -> Result<Option<u64>, M
 
 /// An instruction on the decoder stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DecoderInstruction {
+pub(crate) enum DecoderInstruction {
     /// Section Acknowledgment for this stream.
     SectionAck(u64),
     /// Stream Cancellation for this stream.
@@ -175,18 +200,23 @@ impl DecoderInstruction {
 
 /// Reads the decoder stream.
 #[derive(Debug, Default)]
-pub struct DecoderStreamReader {
+pub(crate) struct DecoderStreamReader {
     /// The first byte of an instruction that is not complete, and its integer.
     pending: Option<(u8, IntReader)>,
 }
 
 impl DecoderStreamReader {
     /// The next instruction, or nothing when `input` ends before it does.
-    pub fn next(&mut self, input: &mut Reader<'_>) -> Result<Option<DecoderInstruction>, Malformed> {
+    pub(crate) fn next(
+        &mut self,
+        input: &mut Reader<'_>,
+    ) -> Result<Option<DecoderInstruction>, Malformed> {
         let (first, mut reader) = if let Some(pending) = self.pending.take() {
             pending
         } else {
-            let Some(first) = input.byte() else { return Ok(None) };
+            let Some(first) = input.byte() else {
+                return Ok(None);
+            };
             let (make, bits) = DecoderInstruction::kind(first);
             match IntReader::start(first, bits) {
                 Ok(value) => return Ok(Some(make(value))),
@@ -205,7 +235,9 @@ impl DecoderStreamReader {
 mod tests {
     use proptest::{collection::vec, prelude::any, prop_assert_eq, proptest};
 
-    use super::{DecoderInstruction, DecoderStreamReader, EncoderInstruction, EncoderStreamReader, Name};
+    use super::{
+        DecoderInstruction, DecoderStreamReader, EncoderInstruction, EncoderStreamReader, Name,
+    };
     use crate::prefix::{Malformed, Reader};
 
     type All<T> = Result<Vec<T>, Malformed>;
@@ -218,7 +250,7 @@ mod tests {
             while let Some(i) = reader.next(&mut input)? {
                 all.push(i);
             }
-            assert!(input.is_empty());
+            assert_eq!(input.byte(), None);
         }
         Ok(all)
     }
@@ -231,7 +263,7 @@ mod tests {
             while let Some(i) = reader.next(&mut input)? {
                 all.push(i);
             }
-            assert!(input.is_empty());
+            assert_eq!(input.byte(), None);
         }
         Ok(all)
     }
@@ -246,14 +278,20 @@ mod tests {
             EncoderInstruction::SetCapacity(220),
             EncoderInstruction::Insert(Name::Static(0), b"www.example.com".to_vec()),
             EncoderInstruction::Insert(Name::Static(1), b"/sample/path".to_vec()),
-            EncoderInstruction::Insert(Name::Literal(b"custom-key".to_vec()), b"custom-value".to_vec()),
+            EncoderInstruction::Insert(
+                Name::Literal(b"custom-key".to_vec()),
+                b"custom-value".to_vec(),
+            ),
             EncoderInstruction::Duplicate(2),
             EncoderInstruction::Insert(Name::Relative(1), b"custom-value2".to_vec()),
         ];
         for size in 1..=data.len() {
             assert_eq!(encoder_stream(&data, 15, size).unwrap(), expected, "{size}");
         }
-        assert!(encoder_stream(&data, 14, 1).is_err(), "longer than the limit");
+        assert!(
+            encoder_stream(&data, 14, 1).is_err(),
+            "longer than the limit"
+        );
         let expected = [
             DecoderInstruction::SectionAck(4),
             DecoderInstruction::InsertCountIncrement(1),
@@ -277,6 +315,15 @@ mod tests {
             encoder_stream(&[0xff, 0x00, 0x80], 0, 1).unwrap(),
             [EncoderInstruction::Insert(Name::Static(63), vec![])]
         );
+    }
+
+    //= rfc9204#section-3.1 type=test
+    //# If this index is received on the encoder stream,
+    //# this MUST be treated as a connection error of type QPACK_ENCODER_STREAM_ERROR.
+    #[test]
+    fn invalid_static_index() {
+        assert_eq!(encoder_stream(&[0xff, 35], 0, 1).unwrap(), []);
+        assert_eq!(encoder_stream(&[0xff, 36], 0, 1), Err(Malformed));
     }
 
     proptest! {

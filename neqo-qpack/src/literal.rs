@@ -1,12 +1,14 @@
 //! String literals (RFC 9204, Section 4.1.2).
 
+use neqo_common::to_u64;
+
 use crate::{
     huffman::{self, DecodeError},
     prefix::{self, IntReader, Malformed, Reader},
 };
 
 /// Appends a string literal whose length has a prefix of `bits` bits; the bit above says whether it is Huffman encoded.
-pub fn encode(text: &[u8], bits: u8, flags: u8, use_huffman: bool, out: &mut Vec<u8>) {
+pub(crate) fn encode(text: &[u8], bits: u8, flags: u8, use_huffman: bool, out: &mut Vec<u8>) {
     if use_huffman {
         let len = huffman::encoded_len(text);
         if len < text.len() {
@@ -19,14 +21,8 @@ pub fn encode(text: &[u8], bits: u8, flags: u8, use_huffman: bool, out: &mut Vec
     out.extend_from_slice(text);
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "no target has an address space of more than 64 bits")]
-#[inline]
-const fn to_u64(n: usize) -> u64 {
-    n as u64
-}
-
 /// Reads a string literal that begins with `first` and appends its text, at most `limit` bytes, to `out`.
-pub fn decode(
+pub(crate) fn decode(
     reader: &mut Reader<'_>,
     first: u8,
     bits: u8,
@@ -42,7 +38,12 @@ const fn invalid(_: Malformed) -> DecodeError {
     DecodeError::Invalid
 }
 
-fn decode_text(data: &[u8], huffman: bool, limit: usize, out: &mut Vec<u8>) -> Result<(), DecodeError> {
+fn decode_text(
+    data: &[u8],
+    huffman: bool,
+    limit: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), DecodeError> {
     if huffman {
         return huffman::decode(data, limit, out);
     }
@@ -55,7 +56,7 @@ fn decode_text(data: &[u8], huffman: bool, limit: usize, out: &mut Vec<u8>) -> R
 
 /// Reads a string literal that arrives in pieces.
 #[derive(Debug)]
-pub struct LiteralReader {
+pub(crate) struct LiteralReader {
     huffman: bool,
     limit: usize,
     state: State,
@@ -70,32 +71,45 @@ enum State {
 impl LiteralReader {
     /// Begins with `first`; the text may be no longer than `limit` bytes. The literal is refused once its length is
     /// known to be too much, before anything of it is stored.
-    pub fn start(first: u8, bits: u8, limit: usize) -> Result<Self, Malformed> {
+    pub(crate) fn start(first: u8, bits: u8, limit: usize) -> Result<Self, Malformed> {
         let huffman = first & 1 << bits != 0;
         let state = match IntReader::start(first, bits) {
             Ok(len) => Self::text(huffman, limit, len)?,
             Err(reader) => State::Length(reader),
         };
-        Ok(Self { huffman, limit, state })
+        Ok(Self {
+            huffman,
+            limit,
+            state,
+        })
     }
 
     // hardening GHSA: the literal reader had no length cap
     fn text(huffman: bool, limit: usize, len: u64) -> Result<State, Malformed> {
         // The longest codes have 30 bits, so an encoded text is less than four times as long.
-        let limit = if huffman { limit.saturating_mul(4) } else { limit };
+        let limit = if huffman {
+            limit.saturating_mul(4)
+        } else {
+            limit
+        };
         let missing = usize::try_from(len).map_err(|_| Malformed)?;
         if missing > limit {
             return Err(Malformed);
         }
-        Ok(State::Text { missing, data: Vec::new() })
+        Ok(State::Text {
+            missing,
+            data: Vec::new(),
+        })
     }
 
     /// Takes what belongs to the literal from `input` and returns the text when it is complete.
-    pub fn feed(&mut self, input: &mut Reader<'_>) -> Result<Option<Vec<u8>>, Malformed> {
+    pub(crate) fn feed(&mut self, input: &mut Reader<'_>) -> Result<Option<Vec<u8>>, Malformed> {
         loop {
             match &mut self.state {
                 State::Length(reader) => {
-                    let Some(byte) = input.byte() else { return Ok(None) };
+                    let Some(byte) = input.byte() else {
+                        return Ok(None);
+                    };
                     if let Some(len) = reader.push(byte)? {
                         self.state = Self::text(self.huffman, self.limit, len)?;
                     }
@@ -136,7 +150,12 @@ mod tests {
         Ok(out)
     }
 
-    fn in_pieces(data: &[u8], bits: u8, limit: usize, size: usize) -> Result<Option<Vec<u8>>, Malformed> {
+    fn in_pieces(
+        data: &[u8],
+        bits: u8,
+        limit: usize,
+        size: usize,
+    ) -> Result<Option<Vec<u8>>, Malformed> {
         let mut reader = LiteralReader::start(data[0], bits, limit)?;
         let mut result = reader.feed(&mut Reader::new(&[]))?;
         for piece in data[1..].chunks(size) {
@@ -163,7 +182,11 @@ mod tests {
     fn limits() {
         assert_eq!(decoded(b"\x03abc", 7, 3).unwrap(), b"abc");
         assert_eq!(decoded(b"\x03abc", 7, 2), Err(DecodeError::TooLong));
-        assert_eq!(decoded(b"\x04abc", 7, 9), Err(DecodeError::Invalid), "truncated");
+        assert_eq!(
+            decoded(b"\x04abc", 7, 9),
+            Err(DecodeError::Invalid),
+            "truncated"
+        );
         assert_eq!(in_pieces(b"\x03abc", 7, 3, 1), Ok(Some(b"abc".to_vec())));
         // Refused before the text has arrived.
         assert!(LiteralReader::start(3, 7, 2).is_err());
@@ -172,7 +195,10 @@ mod tests {
         assert_eq!(in_pieces(&out, 7, 8, 1), Ok(Some(b"aaaaaaaa".to_vec())));
         assert_eq!(in_pieces(&out, 7, 7, 1), Err(Malformed));
         // A length of many bytes.
-        assert_eq!(in_pieces(&[0x7f, 0xff, 0xff, 0xff, 0x7f], 7, 1000, 1), Err(Malformed));
+        assert_eq!(
+            in_pieces(&[0x7f, 0xff, 0xff, 0xff, 0x7f], 7, 1000, 1),
+            Err(Malformed)
+        );
     }
 
     #[test]

@@ -1,15 +1,15 @@
 //! Prefixed integers (RFC 7541, Section 5.1), bounded to the 62 bits that RFC 9204, Section 4.1.1 asks for.
 
 /// The largest integer that is accepted.
-pub const MAX: u64 = (1 << 62) - 1;
+pub(crate) const MAX: u64 = (1 << 62) - 1;
 
 /// An integer is longer than 62 bits, or bytes are missing where they cannot come later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Malformed;
+pub(crate) struct Malformed;
 
 /// Appends `value` with a prefix of `bits` bits (1 to 8) to `out`. `flags` fills the bits above the prefix.
 #[inline]
-pub fn encode(value: u64, bits: u8, flags: u8, out: &mut Vec<u8>) {
+pub(crate) fn encode(value: u64, bits: u8, flags: u8, out: &mut Vec<u8>) {
     debug_assert!((1..=8).contains(&bits) && value <= MAX);
     let full = u8::MAX >> (8 - bits);
     debug_assert_eq!(flags & full, 0);
@@ -28,7 +28,7 @@ pub fn encode(value: u64, bits: u8, flags: u8, out: &mut Vec<u8>) {
 
 /// An integer whose prefix was all ones, to be completed byte by byte.
 #[derive(Debug, Clone, Copy)]
-pub struct IntReader {
+pub(crate) struct IntReader {
     value: u64,
     shift: u32,
 }
@@ -36,7 +36,7 @@ pub struct IntReader {
 impl IntReader {
     /// Reads the last `bits` bits of `first`: the integer, or a reader for the bytes that follow.
     #[inline]
-    pub const fn start(first: u8, bits: u8) -> Result<u64, Self> {
+    pub(crate) const fn start(first: u8, bits: u8) -> Result<u64, Self> {
         let full = u8::MAX >> (8 - bits);
         let value = (first & full) as u64;
         if value < full as u64 {
@@ -48,7 +48,7 @@ impl IntReader {
 
     /// Takes the next byte and returns the integer when that was its last.
     #[inline]
-    pub fn push(&mut self, byte: u8) -> Result<Option<u64>, Malformed> {
+    pub(crate) fn push(&mut self, byte: u8) -> Result<Option<u64>, Malformed> {
         let part = u64::from(byte & 0x7f);
         // The shift bounds the encoded length too: a tenth continuation byte is never accepted.
         //= rfc9204#section-4.1.1
@@ -68,19 +68,19 @@ impl IntReader {
 
 /// Reads a field section that is complete in memory, so that missing bytes are an error.
 #[derive(Debug)]
-pub struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
     /// Reads from `data`.
-    pub const fn new(data: &'a [u8]) -> Self {
+    pub(crate) const fn new(data: &'a [u8]) -> Self {
         Self { rest: data }
     }
 
     /// The next byte, unless this is the end.
     #[inline]
-    pub const fn byte(&mut self) -> Option<u8> {
+    pub(crate) const fn byte(&mut self) -> Option<u8> {
         if let [first, rest @ ..] = self.rest {
             self.rest = rest;
             Some(*first)
@@ -91,7 +91,7 @@ impl<'a> Reader<'a> {
 
     /// The integer whose prefix is the last `bits` bits of `first`.
     #[inline]
-    pub fn int(&mut self, first: u8, bits: u8) -> Result<u64, Malformed> {
+    pub(crate) fn int(&mut self, first: u8, bits: u8) -> Result<u64, Malformed> {
         let mut reader = match IntReader::start(first, bits) {
             Ok(value) => return Ok(value),
             Err(reader) => reader,
@@ -106,7 +106,7 @@ impl<'a> Reader<'a> {
 
     /// The next `n` bytes.
     #[inline]
-    pub fn take(&mut self, n: u64) -> Result<&'a [u8], Malformed> {
+    pub(crate) fn take(&mut self, n: u64) -> Result<&'a [u8], Malformed> {
         let n = usize::try_from(n).map_err(|_| Malformed)?;
         let (taken, rest) = self.rest.split_at_checked(n).ok_or(Malformed)?;
         self.rest = rest;
@@ -115,16 +115,10 @@ impl<'a> Reader<'a> {
 
     /// The next `n` bytes, or all there are.
     #[inline]
-    pub fn take_up_to(&mut self, n: usize) -> &'a [u8] {
+    pub(crate) fn take_up_to(&mut self, n: usize) -> &'a [u8] {
         let (taken, rest) = self.rest.split_at(n.min(self.rest.len()));
         self.rest = rest;
         taken
-    }
-
-    /// Whether this is the end.
-    #[inline]
-    pub const fn is_empty(&self) -> bool {
-        self.rest.is_empty()
     }
 }
 

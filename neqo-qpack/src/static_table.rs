@@ -1,20 +1,20 @@
 //! The static table (RFC 9204, Appendix A) and the search for a field line in it.
 
 /// A line of the static table: name and value.
-pub type Entry = (&'static [u8], &'static [u8]);
+pub(crate) type Entry = (&'static [u8], &'static [u8]);
 
 /// The number of entries.
 const LEN: usize = 99;
 
 /// The entry with the given index, if there is one.
 #[inline]
-pub fn get(index: u64) -> Option<&'static Entry> {
+pub(crate) fn get(index: u64) -> Option<&'static Entry> {
     TABLE.get(usize::try_from(index).ok()?)
 }
 
 /// What the static table has to offer for a field line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found {
+pub(crate) enum Found {
     /// Name and value are those of the entry with this index.
     Line(u64),
     /// The name is that of the entry with this index, which is the first with this name.
@@ -24,7 +24,7 @@ pub enum Found {
 }
 
 /// Looks a field line up.
-pub fn find(name: &[u8], value: &[u8]) -> Found {
+pub(crate) fn find(name: &[u8], value: &[u8]) -> Found {
     let start = BY_NAME.partition_point(|&i| TABLE[usize::from(i)].0 < name);
     let mut first = None;
     for &i in BY_NAME.iter().skip(start) {
@@ -128,8 +128,14 @@ static TABLE: [Entry; LEN] = [
     (b"content-type", b"text/plain;charset=utf-8"),
     (b"range", b"bytes=0-"),
     (b"strict-transport-security", b"max-age=31536000"),
-    (b"strict-transport-security", b"max-age=31536000; includesubdomains"),
-    (b"strict-transport-security", b"max-age=31536000; includesubdomains; preload"),
+    (
+        b"strict-transport-security",
+        b"max-age=31536000; includesubdomains",
+    ),
+    (
+        b"strict-transport-security",
+        b"max-age=31536000; includesubdomains; preload",
+    ),
     (b"vary", b"accept-encoding"),
     (b"vary", b"origin"),
     (b"x-content-type-options", b"nosniff"),
@@ -156,7 +162,10 @@ static TABLE: [Entry; LEN] = [
     (b"access-control-request-method", b"post"),
     (b"alt-svc", b"clear"),
     (b"authorization", b""),
-    (b"content-security-policy", b"script-src 'none'; object-src 'none'; base-uri 'none'"),
+    (
+        b"content-security-policy",
+        b"script-src 'none'; object-src 'none'; base-uri 'none'",
+    ),
     (b"early-data", b"1"),
     (b"expect-ct", b""),
     (b"forwarded", b""),
@@ -180,7 +189,10 @@ mod tests {
     fn known_lines() {
         assert_eq!(get(0), Some(&(&b":authority"[..], &b""[..])));
         assert_eq!(get(17), Some(&(&b":method"[..], &b"GET"[..])));
-        assert_eq!(get(98), Some(&(&b"x-frame-options"[..], &b"sameorigin"[..])));
+        assert_eq!(
+            get(98),
+            Some(&(&b"x-frame-options"[..], &b"sameorigin"[..]))
+        );
         assert_eq!(get(99), None);
         assert_eq!(get(u64::MAX), None);
     }

@@ -1,5 +1,12 @@
 //! The QPACK interop corpora: what other encoders wrote is read, what we write is read back, what is broken is refused.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::unwrap_in_result,
+    clippy::print_stdout,
+    reason = "a test fails by panicking and tells what it skipped"
+)]
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -23,7 +30,10 @@ fn corpora() -> Option<PathBuf> {
 }
 
 fn files(dir: &Path) -> Vec<PathBuf> {
-    let mut all: Vec<_> = fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();
+    let mut all: Vec<_> = fs::read_dir(dir)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
     all.sort();
     all
 }
@@ -65,7 +75,10 @@ fn decode(path: &Path) -> Res<Vec<Vec<Header>>> {
             decoder.on_encoder_stream(block)?;
         } else {
             let mut out = Vec::new();
-            assert_eq!(decoder.decode(block, stream_id, 1 << 20, &mut out)?, Decoded::Done);
+            assert_eq!(
+                decoder.decode(block, stream_id, 1 << 20, &mut out)?,
+                Decoded::Done
+            );
             sections.push(out);
         }
     }
@@ -85,12 +98,20 @@ fn round_trip() {
                 let mut block = Vec::new();
                 encoder.encode_headers(&section, id, &mut block);
                 let mut out = Vec::new();
-                assert_eq!(decoder.decode(&block, id, 1 << 20, &mut out), Ok(Decoded::Done));
+                assert_eq!(
+                    decoder.decode(&block, id, 1 << 20, &mut out),
+                    Ok(Decoded::Done)
+                );
                 assert_eq!(out, section);
                 seen += 1;
             }
             let stats = encoder.stats();
-            println!("{}: {} bytes of {}", name(&path), stats.encoded_bytes, stats.field_bytes);
+            println!(
+                "{}: {} bytes of {}",
+                name(&path),
+                stats.encoded_bytes,
+                stats.field_bytes
+            );
         }
     }
     assert!(seen > 0);
@@ -102,7 +123,9 @@ fn other_encoders() {
     let mut seen = 0;
     for encoder in files(&dir.join("encoded")) {
         for path in files(&encoder) {
-            let Some((stem, rest)) = name(&path).split_once(".out.") else { continue };
+            let Some((stem, rest)) = name(&path).split_once(".out.") else {
+                continue;
+            };
             if !rest.starts_with("0.0.") {
                 continue;
             }
@@ -128,11 +151,21 @@ fn errors() {
                 [[Header::new("x-xss-protection", "1; mode=block")]]
             ),
             "err11" | "err12" => {
-                assert_eq!(decode(&path), Err(Error::EncoderStream), "{}", path.display());
+                assert_eq!(
+                    decode(&path),
+                    Err(Error::EncoderStream),
+                    "{}",
+                    path.display()
+                );
                 refused += 1;
             }
             _ => {
-                assert_eq!(decode(&path), Err(Error::Decompression), "{}", path.display());
+                assert_eq!(
+                    decode(&path),
+                    Err(Error::Decompression),
+                    "{}",
+                    path.display()
+                );
                 refused += 1;
             }
         }
