@@ -1,0 +1,3 @@
+//! Messages: a header section, content, a trailer section.
+
+pub(crate) mod state;
