@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod core;
 mod error;
 mod headers;
 mod message;

@@ -10,6 +10,12 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The default settings.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { use_huffman: true }
+    }
+
     /// Whether strings are Huffman encoded where that is shorter. On by default; without it encoding is faster and
     /// takes about a quarter more bytes.
     #[must_use]
@@ -39,6 +45,6 @@ impl Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { use_huffman: true }
+        Self::new()
     }
 }

@@ -17,10 +17,6 @@ pub(crate) const MAX_CONTROL_FRAME: u64 = 4096;
 /// duplicates are searched for by comparing all pairs.
 pub(crate) const MAX_SETTINGS: usize = 128;
 
-/// Unidirectional streams of the peer whose type is not known yet. There are 3 critical ones, and grease; a type is at
-/// most 8 bytes and comes with the first bytes of a stream.
-pub(crate) const MAX_UNTYPED_STREAMS: usize = 128;
-
 /// Requests whose PRIORITY_UPDATE came before them (RFC 9218, Section 7: bounded by local policy).
 pub(crate) const MAX_EARLY_PRIORITIES: usize = 64;
 
@@ -29,8 +25,8 @@ pub(crate) const MAX_EARLY_PRIORITIES: usize = 64;
 /// requests than that are rejected.
 pub(crate) const MAX_OPEN_REQUESTS: usize = 1024;
 
-/// Informational responses before the final one. Each is an event for the application (hardening A10).
-pub(crate) const MAX_INFORMATIONAL: u8 = 32;
+/// Events that the application has not taken. More requests are rejected while it does not get to them.
+pub(crate) const MAX_WAITING_EVENTS: usize = 4096;
 
 /// Bytes that wait for room on a control or QPACK stream (hardening A14). A peer that does not read is not answered
 /// without end.

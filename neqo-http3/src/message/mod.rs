@@ -1,3 +1,18 @@
-//! Messages: a header section, content, a trailer section.
+//! Messages: header sections, content, a trailer section.
 
-pub(crate) mod state;
+mod recv;
+mod send;
+mod state;
+
+pub(crate) use recv::{Expect, RecvMessage, section_size};
+pub(crate) use send::SendMessage;
+pub(crate) use state::Part;
+
+use crate::core::{events::Events, qpack::Qpack};
+
+/// What a message handler is lent.
+pub(crate) struct Cx<'a, Q> {
+    pub(crate) quic: &'a mut Q,
+    pub(crate) qpack: &'a mut Qpack,
+    pub(crate) events: &'a mut Events,
+}
