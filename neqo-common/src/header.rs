@@ -58,6 +58,9 @@ impl Header {
     ///
     /// Fields that describe a connection rather than a message may not (RFC 9114, Section 4.2), and
     /// `host` belongs to requests.
+    //= rfc9114#section-4.2
+    //# An endpoint MUST NOT generate an HTTP/3 field section containing
+    //# connection-specific fields;
     #[must_use]
     pub fn is_allowed_for_response(&self) -> bool {
         const REFUSED: [&str; 7] = [
@@ -162,8 +165,8 @@ mod tests {
     }
 
     //= rfc9114#section-4.2 type=test
-    //# An endpoint MUST NOT generate
-    //# an HTTP/3 field section containing connection-specific fields;
+    //# An endpoint MUST NOT generate an HTTP/3 field section containing
+    //# connection-specific fields;
     #[test]
     fn connection_fields_are_refused() {
         assert!(Header::new("content-type", "a/b").is_allowed_for_response());

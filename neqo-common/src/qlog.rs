@@ -27,6 +27,7 @@ pub struct Qlog(Option<Box<Trace>>);
 struct Trace {
     streamer: QlogStreamer,
     path: PathBuf,
+    failed: bool,
 }
 
 impl Qlog {
@@ -44,6 +45,7 @@ impl Qlog {
         Ok(Self(Some(Box::new(Trace {
             streamer,
             path: qlog_path,
+            failed: false,
         }))))
     }
 
@@ -112,7 +114,8 @@ impl Qlog {
         if matches!(error, Error::Done) {
             return;
         }
-        if let Some(trace) = self.0.take() {
+        if let Some(mut trace) = self.0.take() {
+            trace.failed = true;
             qwarn!("qlog {} ends early: {error}", trace.path.display());
         }
     }
@@ -120,7 +123,9 @@ impl Qlog {
 
 impl Drop for Trace {
     fn drop(&mut self) {
-        if let Err(e) = self.streamer.finish_log() {
+        if let Err(e) = self.streamer.finish_log()
+            && !self.failed
+        {
             qwarn!("qlog {} may lack its end: {e}", self.path.display());
         }
     }
@@ -190,5 +195,167 @@ impl<W: Write> Write for Sticky<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.guard(W::flush)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        cell::Cell,
+        fs,
+        io::{self, Write},
+        path::PathBuf,
+        time::{Duration, Instant},
+    };
+
+    use qlog::{
+        Error,
+        events::{
+            EventData, EventImportance,
+            quic::{PacketSent, PacketsAcked},
+        },
+        streamer::{EventTimePrecision, QlogStreamer},
+    };
+
+    use super::{Qlog, Sticky, new_trace};
+    use crate::Role;
+
+    #[expect(clippy::disallowed_methods, reason = "a test needs a base")]
+    fn now() -> Instant {
+        Instant::now()
+    }
+
+    fn event() -> EventData {
+        EventData::QuicPacketSent(PacketSent::default())
+    }
+
+    /// Takes `room` bytes and then fails.
+    struct Full {
+        room: usize,
+    }
+
+    impl Write for Full {
+        fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+            if buf.len() > self.room {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.room -= buf.len();
+            Ok(buf.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn streamer(writer: impl Write + Send + Sync + 'static) -> QlogStreamer {
+        QlogStreamer::new(
+            None,
+            None,
+            now(),
+            new_trace(Role::Server),
+            EventImportance::Base,
+            EventTimePrecision::MicroSeconds,
+            Box::new(writer),
+        )
+    }
+
+    #[test]
+    fn a_file_holds_the_header_and_the_events() {
+        let dir = tempfile::tempdir().unwrap();
+        let start = now();
+        let mut qlog = Qlog::enabled_with_file(
+            dir.path().to_owned(),
+            Role::Client,
+            Some("a title".into()),
+            Some("a description".into()),
+            "prefix",
+            start,
+        )
+        .unwrap();
+        assert!(qlog.is_enabled());
+        assert!(format!("{qlog:?}").ends_with("prefix.sqlog"));
+        qlog.add_event_at(|| Some(event()), start + Duration::from_micros(1500));
+        qlog.add_event_at(|| None, start);
+        // Of less importance than what is recorded: not an error.
+        let unimportant = || Some(EventData::QuicPacketsAcked(PacketsAcked::default()));
+        qlog.add_event_at(unimportant, start);
+        qlog.add_event_with_stream(|s| s.add_event_data_with_instant(event(), start));
+        assert!(qlog.is_enabled());
+        drop(qlog);
+
+        let text = fs::read_to_string(dir.path().join("prefix.sqlog")).unwrap();
+        let records: Vec<&str> = text.split('\x1e').collect();
+        assert_eq!(records.len(), 4, "{text}");
+        assert!(records[0].is_empty());
+        for expected in [
+            "a title",
+            "a description",
+            "neqo-Client",
+            r#""type":"client""#,
+        ] {
+            assert!(
+                records[1].contains(expected),
+                "{expected} in {}",
+                records[1]
+            );
+        }
+        assert!(records[2].starts_with(r#"{"time":1.5,"name":"quic:packet_sent""#));
+        assert!(records[3].starts_with(r#"{"time":0.0,"name":"quic:packet_sent""#));
+        assert!(records[1..].iter().all(|r| r.ends_with("}\n")));
+    }
+
+    #[test]
+    fn a_directory_that_does_not_exist_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("missing");
+        let result = Qlog::enabled_with_file(path, Role::Server, None, None, "x", now());
+        assert!(matches!(result, Err(Error::IoError(_))));
+    }
+
+    #[test]
+    fn disabled_makes_no_event() {
+        let called = Cell::new(false);
+        let mut qlog = Qlog::disabled();
+        qlog.add_event_at(
+            || {
+                called.set(true);
+                None
+            },
+            now(),
+        );
+        qlog.add_event_with_stream(|_| {
+            called.set(true);
+            Ok(())
+        });
+        assert!(!called.get());
+        assert!(!qlog.is_enabled());
+        assert_eq!(format!("{:?}", Qlog::default()), "Qlog disabled");
+    }
+
+    #[test]
+    fn a_write_error_disables() {
+        // The header is some 400 bytes, an event some 100.
+        let mut lived = 0;
+        for room in (0..700).step_by(7) {
+            let writer = Sticky::new(Full { room });
+            let Ok(mut qlog) = Qlog::enabled(streamer(writer), PathBuf::from("full")) else {
+                continue;
+            };
+            lived += 1;
+            for _ in 0..10 {
+                qlog.add_event_at(|| Some(event()), now());
+            }
+            assert!(!qlog.is_enabled(), "{room}");
+        }
+        assert!(lived > 20);
+        let writer = Sticky::new(Full { room: 0 });
+        assert!(Qlog::enabled(streamer(writer), PathBuf::new()).is_err());
+    }
+
+    #[test]
+    fn is_send() {
+        fn send<T: Send>(_: T) {}
+        send(Qlog::disabled());
     }
 }

@@ -163,7 +163,7 @@ impl<'a> SliceBuf<'a> {
     /// The part that was written, for as long as the memory is borrowed.
     #[must_use]
     #[inline]
-    pub fn into_written(self) -> &'a mut [u8] {
+    pub const fn into_written(self) -> &'a mut [u8] {
         // `len` never exceeds the length of `buf`.
         self.buf.split_at_mut(self.len).0
     }

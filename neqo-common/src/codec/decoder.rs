@@ -164,10 +164,6 @@ impl<'a> Decoder<'a> {
     /// Everything that is left, which stays unread. It outlives the decoder.
     #[must_use]
     #[inline]
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "the trait's lifetime is that of the decoder, shorter than that of the input"
-    )]
     pub const fn as_ref(&self) -> &'a [u8] {
         self.rest
     }

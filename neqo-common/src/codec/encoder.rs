@@ -103,7 +103,7 @@ impl<'a> Encoder<SliceBuf<'a>> {
     /// The bytes written, for as long as the memory is borrowed.
     #[must_use]
     #[inline]
-    pub fn into_written(self) -> &'a mut [u8] {
+    pub const fn into_written(self) -> &'a mut [u8] {
         self.buf.into_written()
     }
 }

@@ -1,0 +1,248 @@
+//! Server sessions.
+
+use std::{mem, sync::Arc, time::Instant};
+
+use neqo_common::Role;
+use rustls::{
+    ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer},
+    quic::{Connection, ServerConnection, Version},
+    server::ServerSessionMemoryCache,
+};
+
+use super::{
+    capture::Capture,
+    engine::Engine,
+    provider::{config_error, provider},
+};
+use crate::{
+    auth::AuthenticationStatus,
+    client_hello::{ClientHello, MAX_CLIENT_HELLO},
+    constants::Level,
+    error::{Error, Res, alert},
+    keylog::KeyLog,
+    server::ServerBuilder,
+    session::{Event, Events, Info, PeerChain, Session},
+};
+
+/// Sessions that a server remembers for resumption. It remembers the session rather than to put it into the ticket,
+/// because that lets a ticket be used once only: early data cannot be replayed (hardening A30).
+const MAX_REMEMBERED: usize = 4096;
+
+/// Makes server sessions.
+#[derive(Clone, Debug)]
+pub(crate) struct ServerFactory(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    config: ServerConfig,
+    key_log: Option<KeyLog>,
+}
+
+impl ServerFactory {
+    pub(crate) fn new(builder: ServerBuilder) -> Res<Self> {
+        let provider = provider(&builder.ciphers, &builder.groups)?;
+        let chain = builder
+            .identity
+            .chain()
+            .iter()
+            .map(|c| CertificateDer::from_slice(c).into_owned())
+            .collect();
+        let key = PrivateKeyDer::try_from(builder.identity.key())
+            .map_err(config_error)?
+            .clone_key();
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .map_err(config_error)?
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .map_err(config_error)?;
+        config.session_storage = ServerSessionMemoryCache::new(MAX_REMEMBERED);
+        //= rfc9001#section-4.6.1
+        //# Servers MUST NOT send the early_data extension with a
+        //# max_early_data_size field set to any value other than 0xffffffff.
+        config.max_early_data_size = if builder.early_data { u32::MAX } else { 0 };
+        Ok(Self(Arc::new(Shared {
+            config,
+            key_log: builder.key_log,
+        })))
+    }
+
+    pub(crate) fn session(&self, alpn: &[Vec<u8>]) -> Box<dyn Session> {
+        Box::new(ServerSession {
+            shared: Arc::clone(&self.0),
+            alpn: alpn.to_vec(),
+            state: State::Idle,
+            server_name: None,
+            params: Vec::new(),
+            info: None,
+        })
+    }
+}
+
+#[derive(Debug)]
+enum State {
+    Idle,
+    /// The `ClientHello` is coming in.
+    Gathering(Vec<u8>),
+    /// The `ClientHello` was given out; our transport parameters are due.
+    Waiting(Vec<u8>),
+    Running(Box<Engine>),
+    Dead,
+}
+
+/// A server's session. The rustls connection is made when the transport has said what its parameters are.
+#[derive(Debug)]
+struct ServerSession {
+    shared: Arc<Shared>,
+    alpn: Vec<Vec<u8>>,
+    state: State,
+    server_name: Option<String>,
+    /// The client's transport parameters.
+    params: Vec<u8>,
+    info: Option<Info>,
+}
+
+impl ServerSession {
+    /// Adds to the first flight of a client, within bounds (hardening A4).
+    fn gather(buf: &mut Vec<u8>, level: Level, data: &[u8]) -> Res<()> {
+        if level != Level::Initial {
+            return Err(Error::ProtocolViolation("CRYPTO data at the wrong level"));
+        }
+        if buf.len().saturating_add(data.len()) > MAX_CLIENT_HELLO {
+            return Err(Error::Alert(alert::DECODE_ERROR));
+        }
+        buf.extend_from_slice(data);
+        Ok(())
+    }
+
+    /// Gives out the `ClientHello`, if it is whole.
+    fn hello(&mut self, buf: Vec<u8>, out: &mut Events) -> Res<State> {
+        let message = ClientHello::message_len(&buf)?.and_then(|len| buf.get(..len));
+        let Some(message) = message else {
+            return Ok(State::Gathering(buf));
+        };
+        let hello = ClientHello::parse(message)?;
+        //= rfc9001#section-8.4
+        //# A
+        //# server SHOULD treat the receipt of a TLS ClientHello with a non-empty
+        //# legacy_session_id field as a connection error of type PROTOCOL_VIOLATION.
+        if !hello.session_id().is_empty() {
+            return Err(Error::ProtocolViolation("TLS compatibility mode"));
+        }
+        //= rfc9001#section-8.2
+        //# EncryptedExtensions messages without the quic_transport_parameters extension
+        //# MUST close the connection with an error of type 0x016d
+        let params = hello
+            .transport_parameters()
+            .ok_or(Error::Alert(alert::MISSING_EXTENSION))?;
+        self.params = params.to_vec();
+        self.server_name = hello.server_name().map(str::to_owned);
+        out.push(Event::ClientHello(message.to_vec()));
+        out.push(Event::PeerParams(self.params.clone()));
+        Ok(State::Waiting(buf))
+    }
+
+    fn begin(&self, params: &[u8]) -> Res<Engine> {
+        let secrets = Arc::new(Capture::new(self.shared.key_log.clone()));
+        let mut config = self.shared.config.clone();
+        config.alpn_protocols.clone_from(&self.alpn);
+        config.key_log = Arc::<Capture>::clone(&secrets);
+        let conn = ServerConnection::new(Arc::new(config), Version::V1, params.to_vec())
+            .map_err(config_error)?;
+        Ok(Engine::new(Connection::Server(conn), Role::Server, secrets))
+    }
+
+    fn feed(
+        &mut self,
+        engine: &mut Engine,
+        level: Level,
+        data: &[u8],
+        out: &mut Events,
+    ) -> Res<()> {
+        engine.read(level, data)?;
+        // A second ClientHello, after HelloRetryRequest, may not bring other parameters than those given out.
+        let same = engine
+            .conn()
+            .quic_transport_parameters()
+            .is_none_or(|p| p == self.params);
+        if !same {
+            return Err(Error::Alert(alert::ILLEGAL_PARAMETER));
+        }
+        if self.info.is_none() && engine.conn().alpn_protocol().is_some() {
+            let early = engine.conn().zero_rtt_keys().is_some();
+            engine.early_secret(out)?;
+            self.info = Some(engine.info(early, self.server_name.clone())?);
+        }
+        engine.drive(out)
+    }
+
+    fn step(&mut self, level: Level, data: &[u8], out: &mut Events) -> Res<State> {
+        match mem::replace(&mut self.state, State::Dead) {
+            State::Gathering(mut buf) => {
+                Self::gather(&mut buf, level, data)?;
+                self.hello(buf, out)
+            }
+            State::Waiting(mut buf) => {
+                Self::gather(&mut buf, level, data)?;
+                Ok(State::Waiting(buf))
+            }
+            State::Running(mut engine) => {
+                self.feed(&mut engine, level, data, out)?;
+                Ok(State::Running(engine))
+            }
+            State::Idle | State::Dead => Err(Error::State),
+        }
+    }
+}
+
+impl Session for ServerSession {
+    fn start(&mut self, _now: Instant, _out: &mut Events) -> Res<()> {
+        if !matches!(self.state, State::Idle) {
+            return Err(Error::State);
+        }
+        self.state = State::Gathering(Vec::new());
+        Ok(())
+    }
+
+    fn read(&mut self, level: Level, data: &[u8], _now: Instant, out: &mut Events) -> Res<()> {
+        self.state = self.step(level, data, out)?;
+        Ok(())
+    }
+
+    fn set_local_params(&mut self, params: &[u8], _now: Instant, out: &mut Events) -> Res<()> {
+        let State::Waiting(buf) = &mut self.state else {
+            return Err(Error::State);
+        };
+        let buf = mem::take(buf);
+        self.state = State::Dead;
+        let mut engine = self.begin(params)?;
+        self.feed(&mut engine, Level::Initial, &buf, out)?;
+        self.state = State::Running(Box::new(engine));
+        Ok(())
+    }
+
+    fn authenticated(
+        &mut self,
+        _verdict: AuthenticationStatus,
+        _now: Instant,
+        _out: &mut Events,
+    ) -> Res<()> {
+        Err(Error::State)
+    }
+
+    fn info(&self) -> Option<&Info> {
+        self.info.as_ref()
+    }
+
+    fn peer_certificate(&self) -> Option<&PeerChain> {
+        None
+    }
+
+    fn export(&self, label: &str, context: &[u8], out: &mut [u8]) -> Res<()> {
+        match &self.state {
+            State::Running(engine) => engine.export(label, context, out),
+            _ => Err(Error::NotAvailable),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The verifiers behind [`Verification`].
+
+use std::sync::Arc;
+
+use rustls::{
+    CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
+    client::{
+        WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature},
+    pki_types::{CertificateDer, ServerName, UnixTime},
+};
+
+use super::provider::config_error;
+use crate::{error::Res, primitives::sha256, verify::Verification};
+
+/// The one verifier of a configuration. It keeps no state: a verifier for each connection would lose every resumption.
+pub(super) fn verifier(
+    verification: &Verification,
+    provider: &Arc<CryptoProvider>,
+) -> Res<Arc<dyn ServerCertVerifier>> {
+    let algorithms = provider.signature_verification_algorithms;
+    Ok(match verification {
+        Verification::Platform => Arc::new(
+            rustls_platform_verifier::Verifier::new(Arc::clone(provider)).map_err(config_error)?,
+        ),
+        Verification::Roots(roots) => {
+            let mut store = RootCertStore::empty();
+            for root in roots {
+                store
+                    .add(CertificateDer::from_slice(root).into_owned())
+                    .map_err(config_error)?;
+            }
+            WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(provider))
+                .build()
+                .map_err(config_error)?
+        }
+        Verification::PinSha256(pins) => Arc::new(KeyHolder {
+            algorithms,
+            pins: Some(pins.clone()),
+        }),
+        Verification::Host | Verification::Insecure => Arc::new(KeyHolder {
+            algorithms,
+            pins: None,
+        }),
+    })
+}
+
+/// Why a pinned certificate is refused.
+#[derive(Debug, thiserror::Error)]
+#[error("the certificate is not one of those pinned")]
+struct NotPinned;
+
+/// Checks that the peer holds the key of its certificate, and of the certificate only its hash, if anything.
+#[derive(Debug)]
+struct KeyHolder {
+    algorithms: WebPkiSupportedAlgorithms,
+    pins: Option<Vec<[u8; 32]>>,
+}
+
+impl ServerCertVerifier for KeyHolder {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if let Some(pins) = &self.pins
+            && !pins.contains(&sha256(end_entity))
+        {
+            let reason = CertificateError::Other(OtherError(Arc::new(NotPinned)));
+            return Err(Error::InvalidCertificate(reason));
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::General("QUIC has no TLS 1.2".into()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,128 @@
+//! The configuration of clients.
+
+use crate::{
+    backend,
+    constants::{Cipher, Group},
+    error::{Error, Res},
+    keylog::KeyLog,
+    session::{ResumptionToken, Session},
+    verify::Verification,
+};
+
+/// How clients do TLS. Cheap to clone; clones share the memory of tickets.
+#[derive(Clone, Debug)]
+pub struct Client(backend::rustls::ClientFactory);
+
+impl Client {
+    /// Begins a configuration; its default verifies servers by the platform's roots.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    /// Makes the session of one connection to `server_name` (a host name or an address), which offers the application
+    /// protocols `alpn`, the preferred one first, and sends the transport parameters `params`.
+    ///
+    /// # Errors
+    /// `Config` if `server_name` is neither, or `alpn` is empty or has an item that is empty or longer than 255 bytes.
+    pub fn session(
+        &self,
+        server_name: &str,
+        alpn: &[Vec<u8>],
+        params: &[u8],
+    ) -> Res<Box<dyn Session>> {
+        check_alpn(alpn)?;
+        self.0.session(server_name, alpn, params, None)
+    }
+
+    /// Like [`Client::session`], but tries to resume with `token`, which is used up by that. A token that is of no use
+    /// (expired, used before, of another server or client) leads to a full handshake.
+    ///
+    /// # Errors
+    /// Like [`Client::session`].
+    pub fn resume(
+        &self,
+        server_name: &str,
+        alpn: &[Vec<u8>],
+        params: &[u8],
+        token: &ResumptionToken,
+    ) -> Res<Box<dyn Session>> {
+        check_alpn(alpn)?;
+        self.0.session(server_name, alpn, params, Some(token))
+    }
+}
+
+//= rfc9001#section-8.1
+//# Unless another mechanism
+//# is used for agreeing on an application protocol, endpoints MUST use ALPN for
+//# this purpose.
+pub(crate) fn check_alpn(alpn: &[Vec<u8>]) -> Res<()> {
+    if alpn.is_empty() || alpn.iter().any(|a| !(1..=255).contains(&a.len())) {
+        return Err(Error::Config(
+            "unusable list of application protocols".into(),
+        ));
+    }
+    Ok(())
+}
+
+/// Makes a [`Client`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ClientBuilder {
+    pub(crate) verification: Verification,
+    pub(crate) ciphers: Vec<Cipher>,
+    pub(crate) groups: Vec<Group>,
+    pub(crate) key_log: Option<KeyLog>,
+    pub(crate) early_data: bool,
+}
+
+impl Default for ClientBuilder {
+    fn default() -> Self {
+        Self {
+            verification: Verification::default(),
+            ciphers: Cipher::ALL.to_vec(),
+            groups: Group::ALL.to_vec(),
+            key_log: None,
+            early_data: false,
+        }
+    }
+}
+
+impl ClientBuilder {
+    /// Sets how the server is verified.
+    pub fn verification(mut self, verification: Verification) -> Self {
+        self.verification = verification;
+        self
+    }
+
+    /// Sets the cipher suites to offer, the preferred one first.
+    pub fn ciphers(mut self, ciphers: &[Cipher]) -> Self {
+        self.ciphers = ciphers.to_vec();
+        self
+    }
+
+    /// Sets the groups to offer, the preferred one first: that one's key share is sent.
+    pub fn groups(mut self, groups: &[Group]) -> Self {
+        self.groups = groups.to_vec();
+        self
+    }
+
+    /// Sets where secrets are logged; by default nowhere.
+    pub fn key_log(mut self, key_log: Option<KeyLog>) -> Self {
+        self.key_log = key_log;
+        self
+    }
+
+    /// Sets whether early data is offered when a ticket allows it; by default not.
+    pub const fn enable_early_data(mut self, enable: bool) -> Self {
+        self.early_data = enable;
+        self
+    }
+
+    /// Makes the configuration.
+    ///
+    /// # Errors
+    /// `Config` if no cipher or group is left, or the verifier has no usable root.
+    pub fn build(self) -> Res<Client> {
+        backend::rustls::ClientFactory::new(self).map(Client)
+    }
+}

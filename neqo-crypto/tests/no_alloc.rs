@@ -1,0 +1,70 @@
+//! Sealing, opening and masking packets do not allocate.
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+};
+
+use neqo_common::Role;
+use neqo_crypto::{Cipher, Direction, Level, OpenKeys, SealKeys, Secret, Version, initial_keys};
+
+/// Counts what each thread allocates.
+struct Counting;
+
+thread_local!(static COUNT: Cell<u64> = const { Cell::new(0) });
+
+// SAFETY: every call goes to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.set(COUNT.get() + 1);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations(f: impl FnOnce()) -> u64 {
+    let before = COUNT.get();
+    f();
+    COUNT.get() - before
+}
+
+#[cfg(test)]
+fn exchange(seal: &mut SealKeys, open: &mut OpenKeys) {
+    let mut packet = [7; 1400];
+    for pn in 0..100 {
+        packet[..20].fill(1);
+        seal.seal(pn, &mut packet, 20).unwrap();
+        let sample = packet[24..].first_chunk().unwrap();
+        assert_eq!(seal.mask(sample), open.mask(sample));
+        let (header, body) = packet.split_at_mut(20);
+        assert_eq!(open.open(pn, header, body).unwrap().len(), 1364);
+        assert!(open.open(pn, header, body).is_err());
+    }
+}
+
+#[test]
+fn packets() {
+    for cipher in Cipher::ALL {
+        let bytes = vec![1; cipher.secret_len()];
+        let secret = Secret::new(Level::OneRtt, Direction::Write, cipher, &bytes).unwrap();
+        let mut seal = SealKeys::new(Version::Version1, &secret).unwrap();
+        let mut open = OpenKeys::new(Version::Version1, &secret).unwrap();
+        assert_eq!(
+            allocations(|| exchange(&mut seal, &mut open)),
+            0,
+            "{cipher}"
+        );
+    }
+    assert!(
+        allocations(|| drop(initial_keys(Version::Version1, b"cid", Role::Client))) > 0,
+        "the counter counts"
+    );
+}

@@ -1,0 +1,353 @@
+//! Handshakes that should succeed, or fail for a lack of common ground.
+
+use std::{
+    io::{self, Write},
+    sync::{Arc, Mutex},
+};
+
+use neqo_crypto::{
+    Cipher, Client, ClientHello, Direction, Error, Group, KeyLog, Level, OpenKeys, SealKeys,
+    Verification, Version,
+};
+
+use crate::pair::{
+    CLIENT_PARAMS, End, Failed, NAME, SERVER_PARAMS, agreed, alpn, client, client_of, connected,
+    handshake, join, join_with, server, server_builder,
+};
+
+#[test]
+fn every_cipher() {
+    for cipher in Cipher::ALL {
+        let c = client_of(Client::builder().ciphers(&[cipher]), Verification::Insecure);
+        let (client, server) = connected(&c, &server());
+        for end in [&client, &server] {
+            assert_eq!(end.session.info().unwrap().cipher(), cipher);
+        }
+        let s = server_builder().ciphers(&[cipher]).build().unwrap();
+        let (client, _) = connected(&client_of(Client::builder(), Verification::Insecure), &s);
+        assert_eq!(client.session.info().unwrap().cipher(), cipher);
+    }
+}
+
+#[test]
+fn every_group() {
+    for group in Group::ALL {
+        let c = client_of(Client::builder().groups(&[group]), Verification::Insecure);
+        let (client, server) = connected(&c, &server());
+        for end in [&client, &server] {
+            assert_eq!(end.session.info().unwrap().group(), Some(group));
+        }
+    }
+}
+
+#[test]
+fn post_quantum_by_default() {
+    let (client, _) = connected(&client(Verification::Insecure), &server());
+    let info = client.session.info().unwrap();
+    assert_eq!(info.group(), Some(Group::X25519MlKem768));
+    assert_eq!(info.cipher(), Cipher::Aes128GcmSha256);
+    assert_eq!(
+        (info.alpn(), info.alpn_bytes()),
+        (Some("h3"), Some(&b"h3"[..]))
+    );
+    assert!(!info.resumed() && !info.early_data_accepted() && !info.ech_accepted());
+}
+
+/// The client's first key share is for a group that the server does not have: `HelloRetryRequest`.
+#[test]
+fn hello_retry_request() {
+    let s = server_builder()
+        .groups(&[Group::Secp384r1])
+        .build()
+        .unwrap();
+    let (client, server) = connected(&client(Verification::Insecure), &s);
+    for end in [&client, &server] {
+        let info = end.session.info().unwrap();
+        assert_eq!(info.group(), Some(Group::Secp384r1));
+    }
+}
+
+/// The second `ClientHello` brings other transport parameters than the first.
+#[test]
+fn parameters_may_not_change_after_hello_retry_request() {
+    let s = server_builder()
+        .groups(&[Group::Secp384r1])
+        .build()
+        .unwrap();
+    let (mut client, mut server) = (
+        End::client(&client(Verification::Insecure)),
+        End::server(&s),
+    );
+    let mut flights = 0;
+    client.start().unwrap();
+    server.start().unwrap();
+    let result = join_with(&mut client, &mut server, &mut |mut data| {
+        if data[0] == 1 {
+            flights += 1;
+            if flights == 2 {
+                let at = data
+                    .windows(CLIENT_PARAMS.len())
+                    .position(|w| w == CLIENT_PARAMS)
+                    .unwrap();
+                data[at] ^= 1;
+            }
+        }
+        vec![data]
+    });
+    assert_eq!(flights, 2);
+    assert_eq!(result, Err(Failed::Server(Error::Alert(47))));
+}
+
+#[test]
+fn no_common_group_or_cipher() {
+    let c = client_of(
+        Client::builder().groups(&[Group::X25519]),
+        Verification::Insecure,
+    );
+    let s = server_builder()
+        .groups(&[Group::Secp384r1])
+        .build()
+        .unwrap();
+    let result = handshake(&mut End::client(&c), &mut End::server(&s));
+    assert_eq!(result, Err(Failed::Server(Error::Alert(40))));
+    let c = client_of(
+        Client::builder().ciphers(&[Cipher::Aes256GcmSha384]),
+        Verification::Insecure,
+    );
+    let s = server_builder()
+        .ciphers(&[Cipher::ChaCha20Poly1305Sha256])
+        .build()
+        .unwrap();
+    let result = handshake(&mut End::client(&c), &mut End::server(&s));
+    assert_eq!(result, Err(Failed::Server(Error::Alert(40))));
+    assert!(Client::builder().ciphers(&[]).build().is_err());
+    assert!(server_builder().groups(&[]).build().is_err());
+}
+
+//= rfc9001#section-8.1 type=test
+//# The server MUST treat the inability to select a
+//# compatible application protocol as a connection error of type 0x0178
+//# (no_application_protocol).
+#[test]
+fn alpn_mismatch() {
+    let c = client(Verification::Insecure);
+    let mut client = End::client(&c);
+    let mut server = End::new(server().session(&alpn(&["hq-interop"])).unwrap());
+    let result = handshake(&mut client, &mut server);
+    assert_eq!(result, Err(Failed::Server(Error::Alert(120))));
+}
+
+#[test]
+fn alpn_is_the_servers_choice() {
+    let session =
+        client(Verification::Insecure).session(NAME, &alpn(&["h3", "hq-interop"]), CLIENT_PARAMS);
+    let mut client = End::new(session.unwrap());
+    let session = server().session(&alpn(&["hq-interop", "h3"]));
+    let mut server = End::new(session.unwrap());
+    handshake(&mut client, &mut server).unwrap();
+    agreed(&client, &server);
+    assert_eq!(client.session.info().unwrap().alpn(), Some("hq-interop"));
+    assert_eq!(server.session.info().unwrap().alpn(), Some("hq-interop"));
+}
+
+//= rfc9001#section-8.1 type=test
+//# is used for agreeing on an application protocol, endpoints MUST use ALPN for
+//# this purpose.
+#[test]
+fn alpn_is_mandatory() {
+    for bad in [alpn(&[]), alpn(&["h3", ""]), vec![vec![b'x'; 256]]] {
+        assert!(matches!(
+            client(Verification::Insecure).session(NAME, &bad, CLIENT_PARAMS),
+            Err(Error::Config(_))
+        ));
+        assert!(matches!(server().session(&bad), Err(Error::Config(_))));
+    }
+}
+
+#[test]
+fn server_names() {
+    let c = client(Verification::Insecure);
+    let (client, server) = connected(&c, &server());
+    assert_eq!(server.session.info().unwrap().server_name(), Some(NAME));
+    assert_eq!(client.session.info().unwrap().server_name(), Some(NAME));
+    let hello = server.hello.unwrap();
+    let hello = ClientHello::parse(&hello).unwrap();
+    assert_eq!(hello.server_name(), Some(NAME));
+    assert_eq!(hello.alpn(), [b"h3"]);
+
+    for address in ["192.0.2.1", "2001:db8::1"] {
+        let session = c.session(address, &alpn(&["h3"]), CLIENT_PARAMS).unwrap();
+        let (mut client, mut server) = (End::new(session), End::server(&self::server()));
+        handshake(&mut client, &mut server).unwrap();
+        assert_eq!(server.session.info().unwrap().server_name(), None);
+    }
+    for bad in ["", "no spaces here", "-"] {
+        assert!(matches!(
+            c.session(bad, &alpn(&["h3"]), CLIENT_PARAMS),
+            Err(Error::Config(_))
+        ));
+    }
+}
+
+/// A server sees the client's parameters before it says its own.
+#[test]
+fn parameters_are_composed_late() {
+    let (mut client, mut server) = (
+        End::client(&client(Verification::Insecure)),
+        End::server(&server()),
+    );
+    server.answers = false;
+    handshake(&mut client, &mut server).unwrap();
+    assert_eq!(server.params.as_deref(), Some(CLIENT_PARAMS));
+    assert!(server.outbox.is_empty() && server.secrets.is_empty());
+    server.answer(SERVER_PARAMS).unwrap();
+    assert_eq!(server.answer(SERVER_PARAMS), Err(Error::State), "only once");
+    join(&mut client, &mut server).unwrap();
+    agreed(&client, &server);
+}
+
+//= rfc9001#section-5.7 type=test
+//# A server MUST NOT process incoming 1-RTT protected
+//# packets before the TLS handshake is complete.
+#[test]
+fn server_gets_the_read_secret_last() {
+    let (mut client, mut server) = (
+        End::client(&client(Verification::Insecure)),
+        End::server(&server()),
+    );
+    client.start().unwrap();
+    server.start().unwrap();
+    let (level, hello) = client.outbox.pop_front().unwrap();
+    server.read(level, &hello).unwrap();
+    assert!(server.has(Level::OneRtt, Direction::Write));
+    assert!(!server.has(Level::OneRtt, Direction::Read) && !server.complete);
+    assert_eq!(server.exported(), Err(Error::NotAvailable));
+    join(&mut client, &mut server).unwrap();
+    agreed(&client, &server);
+}
+
+/// Cuts each flight in two at every place.
+#[test]
+fn crypto_data_split_anywhere() {
+    let (c, s) = (client(Verification::Insecure), server());
+    let mut at = 0;
+    loop {
+        let (mut client, mut server) = (End::client(&c), End::server(&s));
+        let mut longest = 0;
+        client.start().unwrap();
+        server.start().unwrap();
+        join_with(&mut client, &mut server, &mut |data| {
+            longest = longest.max(data.len());
+            let (a, b) = data.split_at(at.min(data.len()));
+            vec![a.to_vec(), b.to_vec()]
+        })
+        .unwrap();
+        agreed(&client, &server);
+        at += 1;
+        if at > longest {
+            break;
+        }
+    }
+    assert!(at > 1000, "only {at} places");
+}
+
+#[test]
+fn crypto_data_byte_by_byte() {
+    let (mut client, mut server) = (
+        End::client(&client(Verification::Insecure)),
+        End::server(&server()),
+    );
+    client.start().unwrap();
+    server.start().unwrap();
+    join_with(&mut client, &mut server, &mut |data| {
+        data.into_iter().map(|b| vec![b]).collect()
+    })
+    .unwrap();
+    agreed(&client, &server);
+}
+
+#[test]
+fn keys_of_both_sides_fit() {
+    let (client, server) = connected(&client(Verification::Insecure), &server());
+    for version in Version::all() {
+        for (from, to) in [(&client, &server), (&server, &client)] {
+            let write = &from.secrets[&(Level::OneRtt, Direction::Write)];
+            let read = &to.secrets[&(Level::OneRtt, Direction::Read)];
+            let mut seal = SealKeys::new(version, write).unwrap();
+            let mut open = OpenKeys::new(version, read).unwrap();
+            let mut packet = [&b"header"[..], b"data", &[0; 16]].concat();
+            seal.seal(7, &mut packet, 6).unwrap();
+            let (header, body) = packet.split_at_mut(6);
+            assert_eq!(open.open(7, header, body).unwrap(), b"data");
+        }
+    }
+}
+
+#[test]
+fn exporters_depend_on_label_and_context() {
+    let (client, server) = connected(&client(Verification::Insecure), &server());
+    let export = |end: &End, label, context: &[u8]| {
+        let mut out = [0; 32];
+        end.session.export(label, context, &mut out).unwrap();
+        out
+    };
+    assert_eq!(export(&client, "a", b""), export(&server, "a", b""));
+    assert_ne!(export(&client, "a", b""), export(&server, "b", b""));
+    assert_ne!(export(&client, "a", b""), export(&server, "a", b"c"));
+    let fresh = End::client(&self::client(Verification::Insecure));
+    assert_eq!(fresh.exported(), Err(Error::NotAvailable));
+}
+
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Shared {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.0.lock().map_err(|_| io::ErrorKind::Other)?.write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn key_log_of_both_roles() {
+    let (theirs, ours) = (Shared::default(), Shared::default());
+    let c = Client::builder().key_log(Some(KeyLog::to_writer(ours.clone())));
+    let s = server_builder().key_log(Some(KeyLog::to_writer(theirs.clone())));
+    let (client, _) = connected(&client_of(c, Verification::Insecure), &s.build().unwrap());
+    let text = |s: &Shared| String::from_utf8(s.0.lock().unwrap().clone()).unwrap();
+    let sorted = |t: &str| {
+        let mut lines: Vec<_> = t.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let log = text(&ours);
+    assert_eq!(sorted(&log), sorted(&text(&theirs)));
+    for (label, level, direction) in [
+        (
+            "CLIENT_HANDSHAKE_TRAFFIC_SECRET",
+            Level::Handshake,
+            Direction::Write,
+        ),
+        (
+            "SERVER_HANDSHAKE_TRAFFIC_SECRET",
+            Level::Handshake,
+            Direction::Read,
+        ),
+        ("CLIENT_TRAFFIC_SECRET_0", Level::OneRtt, Direction::Write),
+        ("SERVER_TRAFFIC_SECRET_0", Level::OneRtt, Direction::Read),
+    ] {
+        let line = log.lines().find(|l| l.starts_with(label)).unwrap();
+        let [_, random, secret] = line.split(' ').collect::<Vec<_>>()[..] else {
+            panic!("{line}");
+        };
+        assert_eq!(hex::decode(random).unwrap().len(), 32);
+        assert_eq!(
+            secret,
+            hex::encode(client.secrets[&(level, direction)].bytes())
+        );
+    }
+    assert!(log.contains("EXPORTER_SECRET "));
+}

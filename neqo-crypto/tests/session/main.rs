@@ -1,0 +1,12 @@
+//! The behaviour of sessions, through the public API only: what every backend has to do.
+// Marked as tests one by one, for clippy.
+#[cfg(test)]
+mod handshake;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod pair;
+#[cfg(test)]
+mod resumption;
+#[cfg(test)]
+mod verification;

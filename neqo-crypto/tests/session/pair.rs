@@ -1,0 +1,237 @@
+//! Two sessions joined in memory.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::OnceLock,
+    time::Instant,
+};
+
+use neqo_crypto::{
+    AuthenticationStatus, Client, ClientBuilder, Direction, Error, Event, Events, Identity, Level,
+    PeerChain, Res, ResumptionToken, Secret, Server, ServerBuilder, Session, Verification,
+};
+
+pub(crate) const CLIENT_PARAMS: &[u8] = b"\x01\x04client";
+pub(crate) const SERVER_PARAMS: &[u8] = b"\x01\x04server";
+pub(crate) const NAME: &str = "example.com";
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a base for the times that tests pass in"
+)]
+pub(crate) fn now() -> Instant {
+    static BASE: OnceLock<Instant> = OnceLock::new();
+    *BASE.get_or_init(Instant::now)
+}
+
+pub(crate) fn alpn(names: &[&str]) -> Vec<Vec<u8>> {
+    names.iter().map(|n| n.as_bytes().to_vec()).collect()
+}
+
+pub(crate) fn identity() -> &'static Identity {
+    static ID: OnceLock<Identity> = OnceLock::new();
+    ID.get_or_init(|| Identity::self_signed(&[NAME]).unwrap())
+}
+
+pub(crate) fn client_of(builder: ClientBuilder, verification: Verification) -> Client {
+    builder.verification(verification).build().unwrap()
+}
+
+pub(crate) fn client(verification: Verification) -> Client {
+    client_of(Client::builder(), verification)
+}
+
+pub(crate) fn server_builder() -> ServerBuilder {
+    Server::builder(identity().clone())
+}
+
+pub(crate) fn server() -> Server {
+    server_builder().build().unwrap()
+}
+
+/// One side, and all that came out of it.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) session: Box<dyn Session>,
+    pub(crate) outbox: VecDeque<(Level, Vec<u8>)>,
+    pub(crate) secrets: BTreeMap<(Level, Direction), Secret>,
+    pub(crate) params: Option<Vec<u8>>,
+    pub(crate) hello: Option<Vec<u8>>,
+    pub(crate) chain: Option<PeerChain>,
+    pub(crate) tickets: Vec<ResumptionToken>,
+    pub(crate) complete: bool,
+    pub(crate) alert: Option<u8>,
+    /// Whether the server answers the client's parameters by itself.
+    pub(crate) answers: bool,
+}
+
+impl End {
+    pub(crate) fn new(session: Box<dyn Session>) -> Self {
+        Self {
+            session,
+            outbox: VecDeque::new(),
+            secrets: BTreeMap::new(),
+            params: None,
+            hello: None,
+            chain: None,
+            tickets: Vec::new(),
+            complete: false,
+            alert: None,
+            answers: true,
+        }
+    }
+
+    pub(crate) fn client(c: &Client) -> Self {
+        Self::new(c.session(NAME, &alpn(&["h3"]), CLIENT_PARAMS).unwrap())
+    }
+
+    pub(crate) fn resuming(c: &Client, token: &ResumptionToken) -> Self {
+        let session = c.resume(NAME, &alpn(&["h3"]), CLIENT_PARAMS, token);
+        Self::new(session.unwrap())
+    }
+
+    pub(crate) fn server(s: &Server) -> Self {
+        Self::new(s.session(&alpn(&["h3"])).unwrap())
+    }
+
+    /// Notes events and checks what every sequence of them has to obey.
+    fn absorb(&mut self, mut events: Events) -> Res<()> {
+        let mut answer = false;
+        while let Some(event) = events.pop() {
+            assert!(self.alert.is_none(), "after an alert: {event:?}");
+            match event {
+                Event::Crypto { level, data } => {
+                    assert!(!data.is_empty());
+                    assert!(
+                        level == Level::Initial
+                            || self.secrets.contains_key(&(level, Direction::Write)),
+                        "Crypto before its secret"
+                    );
+                    self.outbox.push_back((level, data));
+                }
+                Event::Secret(s) => {
+                    let old = self.secrets.insert((s.level, s.direction), s);
+                    assert!(old.is_none(), "a secret twice");
+                }
+                Event::PeerParams(p) => {
+                    assert!(self.params.replace(p).is_none());
+                    answer = self.hello.is_some();
+                }
+                Event::ClientHello(h) => assert!(self.hello.replace(h).is_none()),
+                Event::AuthenticationNeeded(c) => assert!(self.chain.replace(c).is_none()),
+                Event::Ticket(t) => self.tickets.push(t),
+                Event::Complete => {
+                    assert!(!self.complete, "complete twice");
+                    self.complete = true;
+                }
+                Event::Alert(a) => self.alert = Some(a),
+                Event::EchFallback(name) => panic!("ECH was not offered: {name}"),
+            }
+        }
+        if answer && self.answers {
+            self.answer(SERVER_PARAMS)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn answer(&mut self, params: &[u8]) -> Res<()> {
+        let mut out = Events::default();
+        self.session.set_local_params(params, now(), &mut out)?;
+        self.absorb(out)
+    }
+
+    pub(crate) fn start(&mut self) -> Res<()> {
+        let mut out = Events::default();
+        self.session.start(now(), &mut out)?;
+        self.absorb(out)
+    }
+
+    pub(crate) fn read(&mut self, level: Level, data: &[u8]) -> Res<()> {
+        let mut out = Events::default();
+        let result = self.session.read(level, data, now(), &mut out);
+        self.absorb(out)?;
+        result
+    }
+
+    pub(crate) fn verdict(&mut self, status: AuthenticationStatus) -> Res<()> {
+        let mut out = Events::default();
+        self.session.authenticated(status, now(), &mut out)?;
+        self.absorb(out)
+    }
+
+    pub(crate) fn has(&self, level: Level, direction: Direction) -> bool {
+        self.secrets.contains_key(&(level, direction))
+    }
+
+    pub(crate) fn exported(&self) -> Res<[u8; 40]> {
+        let mut out = [0; 40];
+        self.session
+            .export("EXPERIMENTAL label", b"context", &mut out)?;
+        Ok(out)
+    }
+}
+
+/// Whose `read` failed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Failed {
+    Client(Error),
+    Server(Error),
+}
+
+/// Starts both and joins them.
+pub(crate) fn handshake(client: &mut End, server: &mut End) -> Result<(), Failed> {
+    client.start().map_err(Failed::Client)?;
+    server.start().map_err(Failed::Server)?;
+    join(client, server)
+}
+
+/// Carries CRYPTO bytes both ways until neither side has any.
+pub(crate) fn join(client: &mut End, server: &mut End) -> Result<(), Failed> {
+    join_with(client, server, &mut |data| vec![data])
+}
+
+/// Like `join`, but `cut` may divide or alter what is carried.
+pub(crate) fn join_with(
+    client: &mut End,
+    server: &mut End,
+    cut: &mut dyn FnMut(Vec<u8>) -> Vec<Vec<u8>>,
+) -> Result<(), Failed> {
+    loop {
+        if let Some((level, data)) = client.outbox.pop_front() {
+            for piece in cut(data) {
+                server.read(level, &piece).map_err(Failed::Server)?;
+            }
+        } else if let Some((level, data)) = server.outbox.pop_front() {
+            for piece in cut(data) {
+                client.read(level, &piece).map_err(Failed::Client)?;
+            }
+        } else {
+            return Ok(());
+        }
+    }
+}
+
+/// Checks that both sides are done and have the same secrets.
+pub(crate) fn agreed(client: &End, server: &End) {
+    assert!(client.complete && server.complete);
+    assert_eq!(client.params.as_deref(), Some(SERVER_PARAMS));
+    assert_eq!(server.params.as_deref(), Some(CLIENT_PARAMS));
+    for level in [Level::Handshake, Level::OneRtt] {
+        for (c, s) in [
+            (Direction::Read, Direction::Write),
+            (Direction::Write, Direction::Read),
+        ] {
+            let (c, s) = (&client.secrets[&(level, c)], &server.secrets[&(level, s)]);
+            assert_eq!((c.bytes(), c.cipher), (s.bytes(), s.cipher));
+        }
+    }
+    assert_eq!(client.exported().unwrap(), server.exported().unwrap());
+}
+
+/// A finished pair.
+pub(crate) fn connected(c: &Client, s: &Server) -> (End, End) {
+    let (mut client, mut server) = (End::client(c), End::server(s));
+    handshake(&mut client, &mut server).unwrap();
+    agreed(&client, &server);
+    (client, server)
+}

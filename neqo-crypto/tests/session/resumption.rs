@@ -1,0 +1,194 @@
+//! Tickets and early data.
+
+use neqo_crypto::{
+    AuthenticationStatus, Client, Direction, Level, ResumptionToken, Server, Verification,
+};
+
+use crate::pair::{
+    CLIENT_PARAMS, End, agreed, alpn, client, client_of, connected, handshake, join, now, server,
+    server_builder,
+};
+
+fn early(verification: Verification) -> (Client, Server) {
+    (
+        client_of(Client::builder().enable_early_data(true), verification),
+        server_builder().enable_early_data(true).build().unwrap(),
+    )
+}
+
+#[test]
+fn a_ticket_resumes_once() {
+    let (c, s) = (client(Verification::Insecure), server());
+    let (first, _) = connected(&c, &s);
+    let token = first.tickets.first().expect("a ticket");
+    assert!(token.expiry() > now() && token.expiry() <= now() + ResumptionToken::MAX_LIFETIME);
+    assert!(!token.early_data());
+    for resumed in [true, false] {
+        let (mut client, mut server) = (End::resuming(&c, token), End::server(&s));
+        handshake(&mut client, &mut server).unwrap();
+        agreed(&client, &server);
+        for end in [&client, &server] {
+            let info = end.session.info().unwrap();
+            assert_eq!((info.resumed(), info.alpn()), (resumed, Some("h3")));
+        }
+        assert!(!client.has(Level::ZeroRtt, Direction::Write));
+        assert_eq!(
+            client.session.peer_certificate(),
+            first.session.peer_certificate()
+        );
+        assert!(!client.tickets.is_empty());
+    }
+}
+
+/// The parameters that count are the new ones, though rustls first shows those that came with the ticket.
+#[test]
+fn a_resumed_session_has_new_parameters() {
+    let (c, s) = early(Verification::Host);
+    let (mut client, mut server) = (End::client(&c), End::server(&s));
+    handshake(&mut client, &mut server).unwrap();
+    client.verdict(AuthenticationStatus::Ok).unwrap();
+    join(&mut client, &mut server).unwrap();
+    let (mut client, mut server) = (End::resuming(&c, &client.tickets[0]), End::server(&s));
+    server.answers = false;
+    handshake(&mut client, &mut server).unwrap();
+    assert_eq!(client.params, None);
+    server.answer(b"others").unwrap();
+    join(&mut client, &mut server).unwrap();
+    assert!(client.complete && client.session.info().unwrap().resumed());
+    assert_eq!(client.params.as_deref(), Some(&b"others"[..]));
+}
+
+#[test]
+fn tokens_of_others_are_ignored() {
+    let (c, s) = (client(Verification::Insecure), server());
+    let (first, _) = connected(&c, &s);
+    let token = &first.tickets[0];
+    let other_client = client(Verification::Insecure);
+    let garbage = ResumptionToken::new(vec![1, 2, 3], now(), true);
+    let other_name = c.resume("example.org", &alpn(&["h3"]), CLIENT_PARAMS, token);
+    for mut client in [
+        End::resuming(&other_client, token),
+        End::resuming(&c, &garbage),
+        End::new(other_name.unwrap()),
+    ] {
+        let mut server = End::server(&s);
+        handshake(&mut client, &mut server).unwrap();
+        agreed(&client, &server);
+        assert!(!client.session.info().unwrap().resumed());
+    }
+}
+
+#[test]
+fn a_resumed_session_asks_no_verdict() {
+    let (c, s) = (client(Verification::Host), server());
+    let (mut client, mut server) = (End::client(&c), End::server(&s));
+    handshake(&mut client, &mut server).unwrap();
+    assert!(client.tickets.is_empty(), "no ticket before the verdict");
+    client.verdict(AuthenticationStatus::Ok).unwrap();
+    join(&mut client, &mut server).unwrap();
+    let mut client = End::resuming(&c, &client.tickets[0]);
+    let mut server = End::server(&s);
+    handshake(&mut client, &mut server).unwrap();
+    agreed(&client, &server);
+    assert!(client.chain.is_none() && client.session.info().unwrap().resumed());
+}
+
+/// The server has forgotten the session: the host is asked again.
+#[test]
+fn a_refused_ticket_asks_for_a_verdict() {
+    let (c, s) = early(Verification::Host);
+    let (mut client, mut server) = (End::client(&c), End::server(&s));
+    handshake(&mut client, &mut server).unwrap();
+    client.verdict(AuthenticationStatus::Ok).unwrap();
+    join(&mut client, &mut server).unwrap();
+    let mut client = End::resuming(&c, &client.tickets[0]);
+    let mut server = End::server(&self::server());
+    handshake(&mut client, &mut server).unwrap();
+    assert!(client.chain.is_some() && !client.complete);
+    assert!(
+        client.has(Level::ZeroRtt, Direction::Write),
+        "it was offered"
+    );
+    assert!(!client.has(Level::OneRtt, Direction::Write));
+    client.verdict(AuthenticationStatus::Ok).unwrap();
+    join(&mut client, &mut server).unwrap();
+    agreed(&client, &server);
+    let info = client.session.info().unwrap();
+    assert!(!info.resumed() && !info.early_data_accepted());
+    assert!(!server.has(Level::ZeroRtt, Direction::Read));
+}
+
+#[test]
+fn early_data() {
+    let (c, s) = early(Verification::Insecure);
+    let (first, _) = connected(&c, &s);
+    assert!(!first.has(Level::ZeroRtt, Direction::Write));
+    let token = &first.tickets[0];
+    assert!(token.early_data());
+    let (mut client, mut server) = (End::resuming(&c, token), End::server(&s));
+    client.start().unwrap();
+    assert!(client.has(Level::ZeroRtt, Direction::Write), "at once");
+    server.start().unwrap();
+    join(&mut client, &mut server).unwrap();
+    agreed(&client, &server);
+    let ours = &client.secrets[&(Level::ZeroRtt, Direction::Write)];
+    let theirs = &server.secrets[&(Level::ZeroRtt, Direction::Read)];
+    assert_eq!((ours.bytes(), ours.cipher), (theirs.bytes(), theirs.cipher));
+    for end in [&client, &server] {
+        assert!(end.session.info().unwrap().early_data_accepted());
+    }
+}
+
+/// The same first flight twice: the second is a full handshake for the server, whoever sent it.
+// hardening A30
+#[test]
+fn early_data_is_not_replayed() {
+    let (c, s) = early(Verification::Insecure);
+    let (first, _) = connected(&c, &s);
+    let mut client = End::resuming(&c, &first.tickets[0]);
+    client.start().unwrap();
+    let (level, hello) = client.outbox.pop_front().unwrap();
+    let accepts: Vec<_> = (0..2)
+        .map(|_| {
+            let mut server = End::server(&s);
+            server.start().unwrap();
+            server.read(level, &hello).unwrap();
+            server.has(Level::ZeroRtt, Direction::Read)
+        })
+        .collect();
+    assert_eq!(accepts, [true, false]);
+}
+
+#[test]
+fn early_data_only_if_both_want_it() {
+    let (c, s) = early(Verification::Insecure);
+    let unwilling = client(Verification::Insecure);
+    let (first, _) = connected(&unwilling, &s);
+    let mut client = End::resuming(&unwilling, &first.tickets[0]);
+    client.start().unwrap();
+    assert!(!client.has(Level::ZeroRtt, Direction::Write));
+
+    let (first, _) = connected(&c, &server());
+    let mut client = End::resuming(&c, &first.tickets[0]);
+    client.start().unwrap();
+    assert!(!client.has(Level::ZeroRtt, Direction::Write));
+}
+
+/// The group that a server wanted is remembered with the ticket, so that resumption saves the `HelloRetryRequest`.
+#[test]
+fn resumption_remembers_the_group() {
+    let c = client(Verification::Insecure);
+    let s = server_builder()
+        .groups(&[neqo_crypto::Group::Secp384r1])
+        .build()
+        .unwrap();
+    let (first, _) = connected(&c, &s);
+    let (mut client, mut server) = (End::resuming(&c, &first.tickets[0]), End::server(&s));
+    client.start().unwrap();
+    server.start().unwrap();
+    let (level, hello) = client.outbox.pop_front().unwrap();
+    server.read(level, &hello).unwrap();
+    assert!(server.has(Level::Handshake, Direction::Write), "no retry");
+    join(&mut client, &mut server).unwrap();
+    agreed(&client, &server);
+}

@@ -1,0 +1,313 @@
+//! Who is taken for the server.
+
+use std::time::{Duration, SystemTime};
+
+use neqo_crypto::{
+    AuthenticationStatus, Client, Direction, Error, Identity, Level, Server, Verification, sha256,
+};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
+};
+
+use crate::pair::{
+    End, Failed, NAME, agreed, client, connected, handshake, identity, join, server,
+};
+
+/// A certificate authority.
+struct Ca {
+    cert: Vec<u8>,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Ca {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let key = KeyPair::generate().unwrap();
+        // A name of its own: else the other's key is tried and its signature is what is wrong.
+        let name = hex::encode(sha256(&key.serialize_der()));
+        params.distinguished_name.push(DnType::CommonName, name);
+        let cert = params.self_signed(&key).unwrap().der().to_vec();
+        Self {
+            cert,
+            issuer: Issuer::new(params, key),
+        }
+    }
+
+    fn issue(&self, name: &str, edit: impl FnOnce(&mut CertificateParams)) -> Server {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        edit(&mut params);
+        let key = KeyPair::generate().unwrap();
+        let cert = params.signed_by(&key, &self.issuer).unwrap();
+        let chain = vec![cert.der().to_vec(), self.cert.clone()];
+        let identity = Identity::from_der(chain, key.serialize_der()).unwrap();
+        Server::builder(identity).build().unwrap()
+    }
+
+    fn client(&self) -> Client {
+        client(Verification::Roots(vec![self.cert.clone()]))
+    }
+}
+
+/// The alert with which `client` refuses `server`; nothing of the client's may have shown acceptance.
+fn refused(client: &Client, server: &Server) -> u8 {
+    let (mut c, mut s) = (End::client(client), End::server(server));
+    let Err(Failed::Client(e)) = handshake(&mut c, &mut s) else {
+        panic!("the client accepts");
+    };
+    assert!(matches!(e, Error::Certificate { .. }), "{e:?}");
+    leaks_nothing(&c, &s);
+    assert_eq!(c.read(Level::Handshake, &[0]), Err(Error::State));
+    e.alert()
+}
+
+fn leaks_nothing(client: &End, server: &End) {
+    assert!(!client.complete && !server.complete);
+    assert!(client.outbox.is_empty(), "{:?}", client.outbox);
+    assert!(!client.has(Level::OneRtt, Direction::Write));
+    assert!(!client.has(Level::OneRtt, Direction::Read));
+    assert_eq!(client.exported(), Err(Error::NotAvailable));
+}
+
+#[test]
+fn roots() {
+    let ca = Ca::new();
+    let (client, _) = connected(&ca.client(), &ca.issue(NAME, |_| ()));
+    assert!(client.chain.is_none(), "nobody is asked");
+    assert_eq!(client.session.peer_certificate().unwrap().certs().len(), 2);
+}
+
+#[test]
+fn roots_unknown_issuer() {
+    let (ca, other) = (Ca::new(), Ca::new());
+    assert_eq!(refused(&other.client(), &ca.issue(NAME, |_| ())), 48);
+    assert_eq!(refused(&ca.client(), &server()), 48);
+}
+
+#[test]
+fn roots_wrong_name() {
+    let ca = Ca::new();
+    assert_eq!(refused(&ca.client(), &ca.issue("example.org", |_| ())), 42);
+}
+
+#[test]
+fn roots_expired_or_not_yet_valid() {
+    let ca = Ca::new();
+    let expired = ca.issue(NAME, |p| {
+        p.not_before = date_time_ymd(2000, 1, 1);
+        p.not_after = date_time_ymd(2001, 1, 1);
+    });
+    assert_eq!(refused(&ca.client(), &expired), 45);
+    let early = ca.issue(NAME, |p| p.not_before = date_time_ymd(4000, 1, 1));
+    assert_eq!(refused(&ca.client(), &early), 45);
+}
+
+#[test]
+fn self_signed_within() {
+    let long_ago = SystemTime::UNIX_EPOCH;
+    let later = long_ago + Duration::from_secs(1);
+    let far_off = long_ago + Duration::from_secs(1 << 33);
+    for (validity, ok) in [((long_ago, far_off), true), ((long_ago, later), false)] {
+        let identity = Identity::self_signed_within(&[NAME], validity).unwrap();
+        let client = client(Verification::Roots(identity.chain().to_vec()));
+        let server = Server::builder(identity).build().unwrap();
+        if ok {
+            connected(&client, &server);
+        } else {
+            assert_eq!(refused(&client, &server), 45);
+        }
+    }
+    assert!(Identity::self_signed(&["n\u{e4}me"]).is_err());
+}
+
+#[test]
+fn roots_from_pem() {
+    let verification = Verification::roots_from_pem(identity().certificate_pem().as_bytes());
+    connected(&client(verification.unwrap()), &server());
+    assert!(
+        Client::builder()
+            .verification(Verification::Roots(Vec::new()))
+            .build()
+            .is_err()
+    );
+    let bad = Verification::Roots(vec![vec![1, 2, 3]]);
+    assert!(Client::builder().verification(bad).build().is_err());
+}
+
+/// Without a word about verification, a server that the system does not trust is refused.
+//= rfc9001#section-4.4 type=test
+//# A client MUST authenticate the identity of the server.
+// hardening A31
+#[test]
+fn default_fails_closed() {
+    match Client::builder().build() {
+        Ok(client) => assert_eq!(refused(&client, &server()), 48),
+        // A system without any root: no client at all.
+        Err(e) => assert!(matches!(e, Error::Config(_))),
+    }
+}
+
+#[test]
+fn pinned() {
+    let pins = vec![[0; 32], identity().sha256()];
+    let (client, _) = connected(&client(Verification::PinSha256(pins)), &server());
+    let chain = client.session.peer_certificate().unwrap();
+    assert_eq!(chain.leaf_sha256(), identity().sha256());
+    assert_eq!(sha256(chain.leaf()), identity().sha256());
+}
+
+#[test]
+fn pin_mismatch() {
+    let pins = |p| client(Verification::PinSha256(p));
+    assert_eq!(refused(&pins(vec![[0; 32]]), &server()), 46);
+    assert_eq!(refused(&pins(Vec::new()), &server()), 46);
+}
+
+/// Who has the certificate but not the key is refused even by those who do not look at the certificate.
+#[test]
+fn certificate_verify_is_always_checked() {
+    for verification in [
+        Verification::PinSha256(vec![identity().sha256()]),
+        Verification::Host,
+        Verification::Insecure,
+    ] {
+        let (mut c, mut s) = (End::client(&client(verification)), End::server(&server()));
+        c.start().unwrap();
+        s.start().unwrap();
+        let (_, hello) = c.outbox.pop_front().unwrap();
+        s.read(Level::Initial, &hello).unwrap();
+        let mut flight = Vec::new();
+        for (level, data) in s.outbox.drain(..) {
+            if level == Level::Initial {
+                c.read(level, &data).unwrap();
+            } else {
+                flight.extend(data);
+            }
+        }
+        // EncryptedExtensions, Certificate, CertificateVerify: spoil the last byte of the signature.
+        let mut at = 0;
+        loop {
+            let len = u32::from_be_bytes([0, flight[at + 1], flight[at + 2], flight[at + 3]]);
+            let end = at + 4 + usize::try_from(len).unwrap();
+            if flight[at] == 15 {
+                flight[end - 1] ^= 1;
+                break;
+            }
+            at = end;
+        }
+        let e = c.read(Level::Handshake, &flight).unwrap_err();
+        assert!(matches!(e, Error::Certificate { .. }), "{e:?}");
+        assert_eq!(e.alert(), 51, "decrypt_error (RFC 8446 §4.4.3)");
+        assert!(c.chain.is_none(), "the host is not even asked");
+        leaks_nothing(&c, &s);
+    }
+}
+
+fn at_the_gate() -> (End, End) {
+    let (mut c, mut s) = (
+        End::client(&client(Verification::Host)),
+        End::server(&server()),
+    );
+    handshake(&mut c, &mut s).unwrap();
+    (c, s)
+}
+
+#[test]
+fn verdict_accepts() {
+    let (mut c, mut s) = at_the_gate();
+    let chain = c.chain.clone().expect("the host is asked");
+    assert_eq!(chain.certs(), identity().chain());
+    assert_eq!(c.session.peer_certificate(), Some(&chain));
+    c.verdict(AuthenticationStatus::Ok).unwrap();
+    assert!(c.complete);
+    join(&mut c, &mut s).unwrap();
+    agreed(&c, &s);
+    assert_eq!(c.verdict(AuthenticationStatus::Ok), Err(Error::State));
+}
+
+#[test]
+fn verdict_refuses() {
+    for (status, alert) in [
+        (AuthenticationStatus::CertInvalid, 42),
+        (AuthenticationStatus::CertRevoked, 44),
+        (AuthenticationStatus::CertExpired, 45),
+        (AuthenticationStatus::UnknownIssuer, 48),
+        (AuthenticationStatus::PolicyRejection, 49),
+    ] {
+        let (mut c, s) = at_the_gate();
+        c.verdict(status).unwrap();
+        assert_eq!(c.alert, Some(alert));
+        leaks_nothing(&c, &s);
+        assert_eq!(c.verdict(AuthenticationStatus::Ok), Err(Error::State));
+        assert_eq!(c.read(Level::Handshake, &[1]), Err(Error::State));
+        leaks_nothing(&c, &s);
+    }
+}
+
+/// The host never answers: the client has read the server's whole flight and says nothing.
+#[test]
+fn verdict_never_comes() {
+    let (c, s) = at_the_gate();
+    assert!(c.chain.is_some() && c.params.is_some());
+    assert!(c.has(Level::Handshake, Direction::Write));
+    assert!(c.has(Level::Handshake, Direction::Read));
+    leaks_nothing(&c, &s);
+}
+
+/// Bytes after the server's flight, before the verdict.
+#[test]
+fn nothing_more_is_read_before_the_verdict() {
+    for level in [Level::Initial, Level::Handshake, Level::OneRtt] {
+        let (mut c, s) = at_the_gate();
+        let e = c.read(level, &[0]).unwrap_err();
+        assert!(matches!(e, Error::ProtocolViolation(_)));
+        assert_eq!(c.verdict(AuthenticationStatus::Ok), Err(Error::State));
+        leaks_nothing(&c, &s);
+    }
+}
+
+/// The verdict comes between `CertificateVerify` and Finished.
+#[test]
+fn verdict_before_the_flight_ends() {
+    let (mut c, mut s) = (
+        End::client(&client(Verification::Host)),
+        End::server(&server()),
+    );
+    c.start().unwrap();
+    s.start().unwrap();
+    let (level, hello) = c.outbox.pop_front().unwrap();
+    s.read(level, &hello).unwrap();
+    while let Some((level, data)) = s.outbox.pop_front() {
+        for byte in data {
+            let asked = c.chain.is_some();
+            c.read(level, &[byte]).unwrap();
+            if !asked && c.chain.is_some() {
+                leaks_nothing(&c, &s);
+                c.verdict(AuthenticationStatus::Ok).unwrap();
+                leaks_nothing(&c, &s);
+            }
+        }
+    }
+    assert!(c.complete, "with Finished");
+    join(&mut c, &mut s).unwrap();
+    agreed(&c, &s);
+}
+
+#[test]
+fn nobody_asked_for_a_verdict() {
+    let (mut c, mut s) = (
+        End::client(&client(Verification::Host)),
+        End::server(&server()),
+    );
+    assert_eq!(c.verdict(AuthenticationStatus::Ok), Err(Error::State));
+    c.start().unwrap();
+    assert_eq!(c.verdict(AuthenticationStatus::Ok), Err(Error::State));
+    s.start().unwrap();
+    assert_eq!(s.verdict(AuthenticationStatus::Ok), Err(Error::State));
+    join(&mut c, &mut s).unwrap();
+    c.verdict(AuthenticationStatus::Ok).unwrap();
+    join(&mut c, &mut s).unwrap();
+    agreed(&c, &s);
+}

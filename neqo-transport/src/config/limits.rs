@@ -1,0 +1,120 @@
+//! Every bound on what a peer can make this side keep or do, each with its reason.
+//!
+//! "Bounded by flow control" is no bound on memory: a byte of stream data may cost a whole packet
+//! or an entry in a table. Each constant here is reached by a test.
+
+use std::time::Duration;
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+
+// Flow control
+
+/// What a peer may send on a fresh stream before it hears more, in bytes. One window per round
+/// trip: 1 MiB is 1 Gbit/s at 8 ms, and is what a peer can fill at once without any request read.
+pub const INITIAL_STREAM_WINDOW: u64 = MIB;
+
+/// What a peer may send on a fresh connection in all, in bytes: a few streams at full speed, and
+/// no more memory than an idle connection may be worth.
+pub const INITIAL_CONNECTION_WINDOW: u64 = 2 * MIB;
+
+/// The largest window of a stream that tuning reaches, in bytes. 16 MiB fill 1 Gbit/s at 134 ms.
+pub const MAX_STREAM_WINDOW: u64 = 16 * MIB;
+
+/// The largest window of a connection that tuning reaches, in bytes: one stream at its largest
+/// and half as much for the others. It bounds what one connection can make us buffer.
+pub const MAX_CONNECTION_WINDOW: u64 = 24 * MIB;
+
+/// How many bidirectional streams a peer may have open. RFC 9114 §6.1 asks for 100.
+pub const MAX_STREAMS_BIDI: u64 = 100;
+
+/// How many unidirectional streams a peer may have open. HTTP/3 needs 3; WebTransport and pushed
+/// streams need more, and there is no reason to be meaner than with the other type.
+pub const MAX_STREAMS_UNI: u64 = 100;
+
+// Sending
+
+/// How many bytes of a stream may wait for their first transmission. Two windows of the fastest
+/// path would be idle memory; the application is told when there is room again.
+pub const MAX_SEND_UNSENT: usize = 1 << 20;
+
+/// How many bytes of a stream may be sent and not acknowledged. A peer that grants credit and
+/// never acknowledges must not pin more than its own largest window.
+pub const MAX_SEND_UNACKED: usize = 16 << 20;
+
+/// How many datagrams one call for output may build: what one GSO send takes.
+pub const BATCH_DATAGRAMS: usize = 64;
+
+// Receiving
+
+/// How many bytes of CRYPTO data ahead of a gap are kept in each space. Handshake flights have a
+/// few KiB, with long certificate chains some tens (RFC 9000 §7.5 asks for 4,096 at least).
+/// hardening A4
+pub const CRYPTO_BUFFER: u64 = 64 * KIB;
+
+/// How many gaps reassembly of a stream may have whatever its size. Real reordering leaves a gap
+/// for each lost packet, and 4,096 of them lost at once are 5 MB. hardening A5, R3896
+pub const REASSEMBLY_GAPS: usize = 4096;
+
+/// One more gap is allowed for each this many bytes between the first and the last byte kept.
+///
+/// With frames that fill packets there is at most one for each 1,200 bytes, and losing every
+/// other packet is not loss; who makes frames smaller makes our table larger than the data in it.
+/// hardening A5, R3896
+pub const REASSEMBLY_BYTES_PER_GAP: u64 = 4 * KIB;
+
+/// How many ranges of received packet numbers are kept for acknowledgement. More holes than that
+/// are not reordering; what falls off the far end counts as received before. hardening A8
+pub const ACK_RANGES: usize = 32;
+
+/// How many packets are kept until the keys for them come. A flight that was reordered has about
+/// ten packets; the rest is retransmitted. hardening A14
+pub const SAVED_PACKETS: usize = 16;
+
+/// How many bytes those packets may have together.
+pub const SAVED_BYTES: usize = 16 * 1500;
+
+/// How many transport parameters a peer may send, known or not. Twenty are defined; stacks send
+/// one or two greased ones. It bounds the search for duplicates. hardening A18, R3732
+pub const TRANSPORT_PARAMETERS: usize = 256;
+
+// Connection IDs and paths
+
+/// How many connection IDs of the peer's are kept, which is what we advertise as
+/// `active_connection_id_limit`: one in use, one for each path that may be probed, spare ones for
+/// migration. hardening A1
+pub const REMOTE_ACTIVE_CIDS: usize = 8;
+
+/// How many connection IDs of ours the peer may hold, whatever limit it advertises: each is an
+/// entry in a server's routing table. hardening A1
+pub const LOCAL_ACTIVE_CIDS: usize = 8;
+
+/// How many retirements of the peer's connection IDs may wait for acknowledgement. A peer that
+/// makes us retire faster than it acknowledges is flooding. hardening A1, R3797
+pub const RETIRE_QUEUE: usize = 2 * REMOTE_ACTIVE_CIDS;
+
+/// How many paths a connection has at once: the one in use, the one before it, and two being
+/// probed. Packets from more addresses displace the least useful. hardening A3
+pub const PATHS: usize = 4;
+
+// Time
+
+/// How long acknowledgements may be held back. What is advertised is the RFC's default of 25 ms
+/// (RFC 9000 §18.2): 5 ms are for timers that fire late.
+pub const ACK_DELAY: Duration = Duration::from_millis(20);
+
+/// Our ACK Delay fields count units of 2^3 microseconds, the RFC's default.
+pub const ACK_DELAY_EXPONENT: u8 = 3;
+
+/// How many probe timeouts in a row, without an answer, end a connection. Their waits double, so
+/// the 16th comes after hours unless the idle timeout is earlier. hardening A34
+pub const MAX_PTO_COUNT: usize = 16;
+
+// Datagrams (RFC 9221)
+
+/// How many outgoing DATAGRAM payloads wait by default.
+pub const OUTGOING_DATAGRAMS: usize = 10;
+
+/// Datagrams with Initial packets, and those that probe a path, have at least this many bytes of
+/// UDP payload (RFC 9000 §14.1, §8.2.1).
+pub const MIN_INITIAL_DATAGRAM: usize = 1200;

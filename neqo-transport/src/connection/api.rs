@@ -1,0 +1,205 @@
+//! What the host calls about streams, events and information.
+
+use std::{num::NonZeroUsize, time::Instant};
+
+use bytes::Bytes;
+use neqo_common::event::Provider;
+use neqo_crypto::{Info, PeerChain};
+
+use super::{Connection, close::MAX_APP_ERROR};
+use crate::{
+    AppError, CloseReason, Misuse, Res, Stats,
+    cid::{id::ConnectionId, local::CidChange},
+    events::ConnectionEvent,
+    stream_id::{StreamId, StreamType},
+};
+
+impl Connection {
+    /// Closes the connection with an application error code, at most 2^62-1, and a reason, of
+    /// which the first 128 bytes are sent.
+    pub fn close<A: AsRef<str>>(&mut self, now: Instant, app_error: AppError, msg: A) {
+        let error = CloseReason::Application(app_error.min(MAX_APP_ERROR));
+        self.begin_close(error, msg.as_ref(), now);
+    }
+
+    /// Opens a stream.
+    ///
+    /// # Errors
+    /// [`Misuse::StreamLimit`] when the peer allows no more of this type;
+    /// [`ConnectionEvent::SendStreamCreatable`] tells when it does.
+    pub fn stream_create(&mut self, st: StreamType) -> Res<StreamId> {
+        self.check_open()?;
+        self.streams.create(st)
+    }
+
+    /// Queues a copy of as much of `data` as fits. Returns how many bytes that were.
+    ///
+    /// # Errors
+    /// [`Misuse::InvalidStreamId`]; [`Misuse::StreamState`] after the stream was ended or reset.
+    pub fn stream_send(&mut self, stream_id: StreamId, data: &[u8]) -> Res<usize> {
+        self.check_open()?;
+        self.streams.send(stream_id, data)
+    }
+
+    /// Queues as much of `data` as fits, without copying it. Returns how many bytes that were.
+    ///
+    /// # Errors
+    /// As [`Connection::stream_send`].
+    pub fn stream_send_bytes(&mut self, stream_id: StreamId, data: Bytes) -> Res<usize> {
+        self.check_open()?;
+        self.streams.send_bytes(stream_id, data)
+    }
+
+    /// Queues all of `data` or nothing. Whether it was queued.
+    ///
+    /// # Errors
+    /// As [`Connection::stream_send`].
+    pub fn stream_send_atomic(&mut self, stream_id: StreamId, data: &[u8]) -> Res<bool> {
+        self.check_open()?;
+        self.streams.send_atomic(stream_id, data)
+    }
+
+    /// How many bytes [`Connection::stream_send`] would take now.
+    ///
+    /// # Errors
+    /// [`Misuse::InvalidStreamId`].
+    pub fn stream_avail_send_space(&self, stream_id: StreamId) -> Res<usize> {
+        self.streams.avail_send_space(stream_id)
+    }
+
+    /// Lets [`ConnectionEvent::SendStreamWritable`] come only when this many bytes can be sent.
+    ///
+    /// # Errors
+    /// [`Misuse::InvalidStreamId`].
+    pub fn stream_set_writable_event_low_watermark(
+        &mut self,
+        stream_id: StreamId,
+        watermark: NonZeroUsize,
+    ) -> Res<()> {
+        self.streams
+            .set_writable_event_low_watermark(stream_id, watermark)
+    }
+
+    /// Ends our side of a stream after what was queued.
+    ///
+    /// # Errors
+    /// [`Misuse::InvalidStreamId`].
+    pub fn stream_close_send(&mut self, stream_id: StreamId) -> Res<()> {
+        self.streams.close_send(stream_id)
+    }
+
+    /// Abandons our side of a stream (RESET_STREAM).
+    ///
+    /// # Errors
+    /// [`Misuse::InvalidStreamId`].
+    pub fn stream_reset_send(&mut self, stream_id: StreamId, err: AppError) -> Res<()> {
+        self.streams.reset_send(stream_id, err)
+    }
+
+    /// Reads into `data`. Returns how many bytes were read and whether the stream ends there.
+    ///
+    /// # Errors
+    /// [`Misuse::InvalidStreamId`]; [`Misuse::NoMoreData`] after the end.
+    pub fn stream_recv(&mut self, stream_id: StreamId, data: &mut [u8]) -> Res<(usize, bool)> {
+        self.streams.recv(stream_id, data)
+    }
+
+    /// Reads the next chunk without copying it. Returns it, and whether the stream ends there.
+    ///
+    /// # Errors
+    /// As [`Connection::stream_recv`].
+    pub fn stream_recv_bytes(&mut self, stream_id: StreamId) -> Res<(Option<Bytes>, bool)> {
+        self.streams.recv_bytes(stream_id)
+    }
+
+    /// Asks the peer to abandon its side of a stream (STOP_SENDING).
+    ///
+    /// # Errors
+    /// [`Misuse::InvalidStreamId`].
+    pub fn stream_stop_sending(&mut self, stream_id: StreamId, err: AppError) -> Res<()> {
+        self.streams.stop_sending(stream_id, err)
+    }
+
+    /// Keeps the connection alive by PINGs as long as this stream is open.
+    ///
+    /// # Errors
+    /// [`Misuse::InvalidStreamId`].
+    pub fn stream_keep_alive(&mut self, stream_id: StreamId, keep: bool) -> Res<()> {
+        self.streams.keep_alive(stream_id, keep)
+    }
+
+    /// What TLS negotiated, once that is known.
+    #[must_use]
+    pub fn tls_info(&self) -> Option<&Info> {
+        self.handshake.session.info()
+    }
+
+    /// The server's certificate chain, at a client.
+    #[must_use]
+    pub fn peer_certificate(&self) -> Option<&PeerChain> {
+        self.handshake.session.peer_certificate()
+    }
+
+    /// Fills `out` with exported keying material (RFC 8446 §7.5).
+    ///
+    /// # Errors
+    /// [`Misuse::NotConnected`] before the handshake is complete.
+    pub fn export_keying_material(&self, label: &str, context: &[u8], out: &mut [u8]) -> Res<()> {
+        if !self.state.connected() {
+            return Err(Misuse::NotConnected.into());
+        }
+        Ok(self.handshake.session.export(label, context, out)?)
+    }
+
+    /// The connection ID that the client chose first, known to both sides.
+    #[must_use]
+    pub const fn odcid(&self) -> &ConnectionId {
+        &self.handshake.ids.original_dcid
+    }
+
+    /// Whether packets to `cid` are this connection's.
+    #[must_use]
+    pub fn is_valid_local_cid(&self, cid: &[u8]) -> bool {
+        self.local_cids.contains(cid)
+    }
+
+    /// Counters and measurements.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let path = self.paths.primary();
+        Stats {
+            rtt: path.rtt.smoothed(),
+            rttvar: path.rtt.var(),
+            min_rtt: path.rtt.min(),
+            cwnd: path.sender.cwnd() as u64,
+            pmtu: path.mtu,
+            ..self.stats.clone()
+        }
+    }
+
+    /// The next change of the connection IDs that are ours, for whoever routes packets.
+    pub(crate) fn next_cid_change(&mut self) -> Option<CidChange> {
+        self.local_cids.next_change()
+    }
+
+    fn check_open(&self) -> Res<()> {
+        if self.state.closing() || self.state.closed() {
+            return Err(Misuse::ConnectionState.into());
+        }
+        Ok(())
+    }
+}
+
+impl Provider for Connection {
+    type Event = ConnectionEvent;
+
+    fn has_events(&self) -> bool {
+        !self.events.is_empty() || self.streams.has_events()
+    }
+
+    fn next_event(&mut self) -> Option<Self::Event> {
+        self.events
+            .pop()
+            .or_else(|| self.streams.next_event().map(Into::into))
+    }
+}

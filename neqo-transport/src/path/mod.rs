@@ -1,0 +1,73 @@
+//! Network paths: addresses, round-trip time, congestion control and validation of each.
+
+pub(crate) mod amplification;
+pub(crate) mod set;
+pub(crate) mod validate;
+
+use std::{net::SocketAddr, time::Instant};
+
+use amplification::Amplification;
+use validate::Validation;
+
+use crate::{
+    cc::sender::PacketSender, config::params::ConnectionParameters, recovery::rtt::Rtt,
+};
+
+/// A path of a connection: an index into the table that owns it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PathId(pub(crate) u8);
+
+/// Two addresses, and all that is known about the way between them.
+#[derive(Debug)]
+pub struct Path {
+    /// Our address.
+    pub local: SocketAddr,
+    /// The peer's address.
+    pub remote: SocketAddr,
+    /// Its round-trip time.
+    pub rtt: Rtt,
+    /// Its congestion window, pacer and bytes in flight.
+    pub sender: PacketSender,
+    /// How much may be sent before the address is validated.
+    pub amplification: Amplification,
+    /// Challenges and responses.
+    pub validation: Validation,
+    /// The size of UDP payloads sent, in bytes.
+    pub mtu: usize,
+}
+
+impl Path {
+    /// A path on which nothing was sent.
+    pub fn new(
+        local: SocketAddr,
+        remote: SocketAddr,
+        validated: bool,
+        params: &ConnectionParameters,
+        now: Instant,
+    ) -> Self {
+        let mtu = params.get_mtu();
+        Self {
+            local,
+            remote,
+            rtt: Rtt::new(params.get_initial_rtt()),
+            sender: PacketSender::new(
+                params.get_congestion_control(),
+                params.get_slow_start(),
+                params.pacing_enabled(),
+                mtu,
+                now,
+            ),
+            amplification: Amplification::new(validated),
+            validation: Validation::default(),
+            mtu,
+        }
+    }
+
+    /// The peer takes no larger UDP payloads than this (`max_udp_payload_size`, RFC 9000 §18.2).
+    pub fn limit_mtu(&mut self, largest: usize) {
+        if largest < self.mtu {
+            self.mtu = largest;
+            self.sender.set_mtu(largest);
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Loss detection, probe timeouts and round-trip times (RFC 9002).
+
+pub(crate) mod detect;
+pub(crate) mod pto;
+pub(crate) mod rtt;
+pub(crate) mod sent;
+pub(crate) mod token;

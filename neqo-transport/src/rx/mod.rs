@@ -1,0 +1,4 @@
+//! Reading: from a datagram to frames.
+
+pub(crate) mod payload;
+pub(crate) mod saved;

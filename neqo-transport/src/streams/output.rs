@@ -1,0 +1,332 @@
+//! What streams write, and what becomes of it.
+
+use super::{
+    Control, Streams, Told, Token,
+    events::Events,
+    nth,
+    sched::Turn,
+    send::Wrote,
+    send::state::State,
+    store::Slot,
+};
+use crate::{
+    recovery::token::Token as Sent, stream_id::StreamId, tx::Tx, wire::frame::encode,
+};
+
+impl Streams {
+    /// Whether a packet is worth making for streams.
+    pub(crate) fn wants_to_send(&self) -> bool {
+        self.wants_control()
+            || self.sched.has_free()
+            || (self.credit.available() > 0 && self.sched.has_fresh())
+    }
+
+    /// Whether frames other than STREAM wait.
+    fn wants_control(&self) -> bool {
+        self.due.max_data
+            || self.due.data_blocked
+            || self.due.max_streams.contains(&true)
+            || self.due.streams_blocked.contains(&true)
+            || !self.control.is_empty()
+    }
+
+    /// Writes what waits of RESET_STREAM, STOP_SENDING, MAX_* and *_BLOCKED, as far as it fits.
+    pub(crate) fn write_control(&mut self, tx: &mut Tx<'_, '_, '_>) {
+        self.write_connection_limits(tx);
+        self.write_stream_counts(tx);
+        while let Some(slot) = self.control.front() {
+            if !self.write_stream_control(slot, tx) {
+                return;
+            }
+        }
+    }
+
+    fn write_connection_limits(&mut self, tx: &mut Tx<'_, '_, '_>) {
+        if self.due.max_data {
+            let max = self.window.advertise(tx.now, tx.rtt);
+            if encode::max_data_len(max) <= tx.remaining() {
+                encode::max_data(tx.pkt, max);
+                tx.push(Sent::Stream(Token::MaxData));
+                tx.stats.max_data += 1;
+                self.due.max_data = false;
+            }
+        }
+        let limit = self.credit.limit();
+        if self.due.data_blocked && encode::data_blocked_len(limit) <= tx.remaining() {
+            encode::data_blocked(tx.pkt, limit);
+            tx.push(Sent::Stream(Token::DataBlocked));
+            tx.stats.data_blocked += 1;
+            self.due.data_blocked = false;
+        }
+    }
+
+    fn write_stream_counts(&mut self, tx: &mut Tx<'_, '_, '_>) {
+        for stream_type in Events::TYPES {
+            let i = nth(stream_type);
+            if self.due.max_streams[i] {
+                let max = self.inbound[i].advertise();
+                if encode::max_streams_len(max) <= tx.remaining() {
+                    encode::max_streams(tx.pkt, stream_type, max);
+                    tx.push(Sent::Stream(Token::MaxStreams(stream_type)));
+                    tx.stats.max_streams += 1;
+                    self.due.max_streams[i] = false;
+                }
+            }
+            let limit = self.outbound[i].credit.limit();
+            if self.due.streams_blocked[i] && encode::streams_blocked_len(limit) <= tx.remaining() {
+                encode::streams_blocked(tx.pkt, stream_type, limit);
+                tx.push(Sent::Stream(Token::StreamsBlocked(stream_type)));
+                tx.stats.streams_blocked += 1;
+                self.due.streams_blocked[i] = false;
+            }
+        }
+    }
+
+    /// Writes the frames that wait for one stream and takes it out of the queue. The answer is no
+    /// if the packet is full.
+    fn write_stream_control(&mut self, slot: Slot, tx: &mut Tx<'_, '_, '_>) -> bool {
+        for (bit, write) in [
+            (Control::RESET, Self::write_reset as fn(&mut Self, _, &mut Tx<'_, '_, '_>) -> _),
+            (Control::STOP_SENDING, Self::write_stop_sending),
+            (Control::MAX_DATA, Self::write_max_stream_data),
+            (Control::BLOCKED, Self::write_stream_data_blocked),
+        ] {
+            if self.store.get(slot).is_some_and(|s| s.control.has(bit)) {
+                if !write(self, slot, tx) {
+                    return false;
+                }
+                self.uncontrol(slot, bit);
+            }
+        }
+        // Whatever was queued without a bit must not stay in front.
+        self.control.remove(&mut self.store, slot);
+        true
+    }
+
+    fn write_reset(&mut self, slot: Slot, tx: &mut Tx<'_, '_, '_>) -> bool {
+        let Some((id, send)) = self.store.get(slot).and_then(|s| Some((s.id, s.send.as_ref()?)))
+        else {
+            return true;
+        };
+        let Some((error, size)) = send.reset_frame() else {
+            return true;
+        };
+        if encode::reset_stream_len(id, error, size) > tx.remaining() {
+            return false;
+        }
+        encode::reset_stream(tx.pkt, id, error, size);
+        tx.push(Sent::Stream(Token::Reset(id)));
+        tx.stats.reset_stream += 1;
+        true
+    }
+
+    fn write_stop_sending(&mut self, slot: Slot, tx: &mut Tx<'_, '_, '_>) -> bool {
+        let Some((id, recv)) = self.store.get(slot).and_then(|s| Some((s.id, s.recv.as_ref()?)))
+        else {
+            return true;
+        };
+        let Some(error) = recv.stop_error() else {
+            return true;
+        };
+        if encode::stop_sending_len(id, error) > tx.remaining() {
+            return false;
+        }
+        encode::stop_sending(tx.pkt, id, error);
+        tx.push(Sent::Stream(Token::StopSending(id)));
+        tx.stats.stop_sending += 1;
+        true
+    }
+
+    fn write_max_stream_data(&mut self, slot: Slot, tx: &mut Tx<'_, '_, '_>) -> bool {
+        let Some((id, recv)) = self
+            .store
+            .get_mut(slot)
+            .and_then(|s| Some((s.id, s.recv.as_mut()?)))
+        else {
+            return true;
+        };
+        if !recv.wants_credit() {
+            return true;
+        }
+        let max = recv.window_mut().advertise(tx.now, tx.rtt);
+        if encode::max_stream_data_len(id, max) > tx.remaining() {
+            return false;
+        }
+        // One stream alone must not be held back by the connection's window.
+        let size = recv.window().size();
+        self.window.grow(size.saturating_add(size / 2));
+        encode::max_stream_data(tx.pkt, id, max);
+        tx.push(Sent::Stream(Token::MaxStreamData(id)));
+        tx.stats.max_stream_data += 1;
+        true
+    }
+
+    fn write_stream_data_blocked(&mut self, slot: Slot, tx: &mut Tx<'_, '_, '_>) -> bool {
+        let Some((id, send)) = self
+            .store
+            .get_mut(slot)
+            .and_then(|s| Some((s.id, s.send.as_mut()?)))
+        else {
+            return true;
+        };
+        let Some(limit) = send.blocked_at() else {
+            return true;
+        };
+        if encode::stream_data_blocked_len(id, limit) > tx.remaining() {
+            return false;
+        }
+        send.blocked_sent();
+        encode::stream_data_blocked(tx.pkt, id, limit);
+        tx.push(Sent::Stream(Token::StreamDataBlocked(id)));
+        tx.stats.stream_data_blocked += 1;
+        true
+    }
+
+    /// Writes STREAM frames, as the scheduler says, until the packet is full or nothing may be
+    /// sent.
+    pub(crate) fn write_data(&mut self, tx: &mut Tx<'_, '_, '_>) {
+        while let Some(turn) = self.sched.next(self.credit.available() > 0) {
+            match self.write_turn(turn, tx) {
+                Wrote::Frame => {}
+                Wrote::NoRoom => {
+                    // Datagrams of a batch have one size, and there is more to send.
+                    encode::padding(tx.pkt, tx.remaining());
+                    break;
+                }
+                Wrote::Nothing => {
+                    debug_assert!(false, "a stream in a queue has something to send");
+                    break;
+                }
+            }
+        }
+        if self.credit.available() == 0 && self.sched.has_fresh() {
+            self.due.data_blocked |= self.blocked.at(self.credit.limit());
+        }
+    }
+
+    fn write_turn(&mut self, turn: Turn, tx: &mut Tx<'_, '_, '_>) -> Wrote {
+        let (slot, conn) = match turn {
+            Turn::Free(slot) => (slot, None),
+            Turn::Fresh(slot) => (slot, Some(&mut self.credit)),
+        };
+        let Some(stream) = self.store.get_mut(slot) else {
+            return Wrote::Nothing;
+        };
+        let Some(send) = stream.send.as_mut() else {
+            return Wrote::Nothing;
+        };
+        let before = send.unsent();
+        let wrote = send.write(stream.id, conn, tx);
+        if wrote == Wrote::Frame {
+            self.unsent -= before - send.unsent();
+            if send.newly_writable() {
+                self.events.tell(&mut self.store, slot, Told::WRITABLE);
+            }
+            self.sched.turn(&mut self.store, turn);
+            self.after_write(slot);
+        }
+        wrote
+    }
+
+    /// The frame arrived.
+    pub(crate) fn acked(&mut self, token: Token) {
+        match token {
+            Token::Data {
+                id,
+                offset,
+                len,
+                fin,
+            } => self.data_acked(id, offset, u64::from(len), fin),
+            Token::Reset(id) => {
+                let Some(slot) = self.store.slot(id) else {
+                    return;
+                };
+                let Some((send, _)) = self.send_part(slot) else {
+                    return;
+                };
+                send.reset_acked();
+                if send.state().is_terminal() {
+                    self.drop_send(slot);
+                    self.release(slot);
+                }
+            }
+            Token::StopSending(_)
+            | Token::MaxData
+            | Token::MaxStreamData(_)
+            | Token::MaxStreams(_)
+            | Token::DataBlocked
+            | Token::StreamDataBlocked(_)
+            | Token::StreamsBlocked(_) => {}
+        }
+    }
+
+    fn data_acked(&mut self, id: StreamId, offset: u64, len: u64, fin: bool) {
+        let Some(slot) = self.store.slot(id) else {
+            return;
+        };
+        let Some((send, pool)) = self.send_part(slot) else {
+            return;
+        };
+        if send.acked(offset..offset + len, fin, pool) {
+            self.drop_send(slot);
+            self.events.tell(&mut self.store, slot, Told::COMPLETE);
+            return;
+        }
+        if send.newly_writable() {
+            self.events.tell(&mut self.store, slot, Told::WRITABLE);
+        }
+        self.sched.sync(&mut self.store, slot);
+    }
+
+    /// The frame was lost: what it said is said again if it still matters (RFC 9000 §13.3).
+    pub(crate) fn lost(&mut self, token: Token) {
+        match token {
+            Token::Data {
+                id,
+                offset,
+                len,
+                fin,
+            } => {
+                if let Some(slot) = self.store.slot(id)
+                    && let Some((send, _)) = self.send_part(slot)
+                {
+                    send.lost(offset..offset + u64::from(len), fin);
+                    self.sched.sync(&mut self.store, slot);
+                }
+            }
+            Token::Reset(id) => self.control_lost(id, Control::RESET),
+            Token::StopSending(id) => self.control_lost(id, Control::STOP_SENDING),
+            Token::MaxStreamData(id) => self.control_lost(id, Control::MAX_DATA),
+            Token::StreamDataBlocked(id) => self.control_lost(id, Control::BLOCKED),
+            Token::MaxData => self.due.max_data = true,
+            Token::MaxStreams(t) => self.due.max_streams[nth(t)] = true,
+            Token::DataBlocked => {
+                self.due.data_blocked |= self.credit.available() == 0 && self.sched.has_fresh();
+            }
+            Token::StreamsBlocked(t) => {
+                let out = &self.outbound[nth(t)];
+                self.due.streams_blocked[nth(t)] |=
+                    out.blocked.limit() == Some(out.credit.limit());
+            }
+        }
+    }
+
+    fn control_lost(&mut self, id: StreamId, what: Control) {
+        let Some(slot) = self.store.slot(id) else {
+            return;
+        };
+        let Some(stream) = self.store.get(slot) else {
+            return;
+        };
+        let (send, recv) = (stream.send.as_ref(), stream.recv.as_ref());
+        let matters = match what {
+            Control::RESET => send.is_some_and(|s| s.state() == State::ResetSent),
+            Control::STOP_SENDING => recv.is_some_and(|r| r.stop_error().is_some()),
+            Control::MAX_DATA => recv.is_some_and(super::recv::RecvStream::wants_credit),
+            _ => send.is_some_and(|s| s.blocked_at().is_some()),
+        };
+        if matters {
+            self.control(slot, what);
+        }
+    }
+}
