@@ -141,6 +141,7 @@ impl HeaderKey {
 }
 
 /// An HMAC-SHA256 key.
+#[derive(Clone)]
 pub(crate) struct HmacKey(hmac::Key);
 
 impl HmacKey {

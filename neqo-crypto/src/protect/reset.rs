@@ -7,6 +7,7 @@ use crate::primitives::{HmacKey, random};
 /// A static key from which the stateless reset token of every connection id follows (RFC 9000 §10.3.2).
 ///
 /// An endpoint that keeps the key over a restart can still reset the connections that it forgot.
+#[derive(Clone)]
 pub struct ResetKey(HmacKey);
 
 impl ResetKey {

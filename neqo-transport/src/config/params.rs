@@ -2,25 +2,13 @@
 
 use std::{num::NonZeroUsize, time::Duration};
 
-use strum::{Display, EnumString, VariantNames};
-
 use super::limits;
+pub use crate::cc::{CongestionControl, SlowStart};
 use crate::{
     Res,
     stream_id::StreamType,
     version::{self, Version},
 };
-
-/// How the sending rate answers to congestion.
-#[derive(Clone, Copy, Debug, Default, Display, EnumString, VariantNames, PartialEq, Eq)]
-#[strum(ascii_case_insensitive, serialize_all = "lowercase")]
-pub enum CongestionControl {
-    /// RFC 9002 §7.
-    NewReno,
-    /// RFC 9438.
-    #[default]
-    Cubic,
-}
 
 /// The configuration of a connection, built by chaining: each method takes the value and returns
 /// the whole. The default is a fast endpoint that bounds what its peer can make it keep.
@@ -32,6 +20,7 @@ pub enum CongestionControl {
 pub struct ConnectionParameters {
     versions: version::Config,
     congestion_control: CongestionControl,
+    slow_start: SlowStart,
     max_data: u64,
     max_stream_data_bidi_local: u64,
     max_stream_data_bidi_remote: u64,
@@ -60,6 +49,7 @@ impl Default for ConnectionParameters {
         Self {
             versions: version::Config::default(),
             congestion_control: CongestionControl::default(),
+            slow_start: SlowStart::default(),
             max_data: limits::INITIAL_CONNECTION_WINDOW,
             max_stream_data_bidi_local: limits::INITIAL_STREAM_WINDOW,
             max_stream_data_bidi_remote: limits::INITIAL_STREAM_WINDOW,
@@ -132,6 +122,19 @@ impl ConnectionParameters {
     #[must_use]
     pub const fn get_congestion_control(&self) -> CongestionControl {
         self.congestion_control
+    }
+
+    /// How the congestion window grows at first.
+    #[must_use]
+    pub const fn slow_start(mut self, v: SlowStart) -> Self {
+        self.slow_start = v;
+        self
+    }
+
+    /// How the congestion window grows at first.
+    #[must_use]
+    pub const fn get_slow_start(&self) -> SlowStart {
+        self.slow_start
     }
 
     /// How many bytes the peer may send on all streams at first; at most 2^62-1.
@@ -271,8 +274,8 @@ impl ConnectionParameters {
         self.max_pto
     }
 
-    /// How large the UDP payloads are that are sent, in bytes, in
-    /// [`Self::MIN_MTU`]`..=`[`Self::MAX_MTU`]. The path must carry them.
+    /// How large the UDP payloads are that are sent, in bytes, at least [`Self::MIN_MTU`] and at
+    /// most [`Self::MAX_MTU`]. The path must carry them.
     #[must_use]
     pub fn mtu(mut self, v: usize) -> Self {
         self.mtu = v.clamp(Self::MIN_MTU, Self::MAX_MTU);
@@ -311,7 +314,8 @@ impl ConnectionParameters {
         self.outgoing_datagram_queue
     }
 
-    /// How many connection IDs of the peer's are kept, in `2..=`[`limits::REMOTE_ACTIVE_CIDS`].
+    /// How many connection IDs of the peer's are kept, at least 2 and at most
+    /// [`limits::REMOTE_ACTIVE_CIDS`].
     #[must_use]
     pub fn active_connection_id_limit(mut self, v: u64) -> Self {
         const LEAST: u64 = 2;
@@ -413,4 +417,79 @@ impl ConnectionParameters {
 
 const fn at_most(v: u64, max: u64) -> u64 {
     if v < max { v } else { max }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{CongestionControl, ConnectionParameters as Params, MAX_STREAMS, MAX_VARINT};
+    use crate::{config::limits, stream_id::StreamType};
+
+    #[test]
+    fn defaults_are_within_the_limits() {
+        let p = Params::default();
+        assert!(p.get_max_data() <= limits::MAX_CONNECTION_WINDOW);
+        for (stream_type, remote) in [
+            (StreamType::BiDi, false),
+            (StreamType::BiDi, true),
+            (StreamType::UniDi, true),
+        ] {
+            let v = p.get_max_stream_data(stream_type, remote);
+            assert!(v > 0 && v <= p.get_max_data() && v <= limits::MAX_STREAM_WINDOW);
+        }
+        assert_eq!(p.get_max_stream_data(StreamType::UniDi, false), 0);
+        assert!((Params::MIN_MTU..=Params::MAX_MTU).contains(&p.get_mtu()));
+        assert_eq!(p.get_seed(), None);
+    }
+
+    #[test]
+    fn values_that_the_wire_cannot_carry_are_clamped() {
+        let p = Params::default()
+            .max_data(u64::MAX)
+            .max_stream_data(StreamType::BiDi, true, u64::MAX)
+            .max_streams(StreamType::UniDi, u64::MAX)
+            .datagram_size(u64::MAX)
+            .idle_timeout(Duration::MAX)
+            .active_connection_id_limit(0)
+            .initial_rtt(Duration::ZERO)
+            .ack_ratio(0)
+            .mtu(10);
+        assert_eq!(p.get_max_data(), MAX_VARINT);
+        assert_eq!(p.get_max_stream_data(StreamType::BiDi, true), MAX_VARINT);
+        assert_eq!(p.get_max_streams(StreamType::UniDi), MAX_STREAMS);
+        assert_eq!(p.get_datagram_size(), MAX_VARINT);
+        assert_eq!(p.get_idle_timeout(), Duration::from_millis(MAX_VARINT));
+        assert_eq!(p.get_active_connection_id_limit(), 2);
+        assert_eq!(p.get_initial_rtt(), Duration::from_millis(1));
+        assert_eq!(p.get_ack_ratio(), Params::ACK_RATIO_SCALE);
+        assert_eq!(p.get_mtu(), Params::MIN_MTU);
+        assert_eq!(p.mtu(usize::MAX).get_mtu(), Params::MAX_MTU);
+    }
+
+    #[test]
+    fn each_setter_sets_its_own() {
+        let p = Params::default()
+            .max_stream_data(StreamType::BiDi, false, 1)
+            .max_stream_data(StreamType::BiDi, true, 2)
+            .max_stream_data(StreamType::UniDi, true, 3)
+            .max_streams(StreamType::BiDi, 4)
+            .max_streams(StreamType::UniDi, 5);
+        assert_eq!(p.get_max_stream_data(StreamType::BiDi, false), 1);
+        assert_eq!(p.get_max_stream_data(StreamType::BiDi, true), 2);
+        assert_eq!(p.get_max_stream_data(StreamType::UniDi, true), 3);
+        assert_eq!(p.get_max_streams(StreamType::BiDi), 4);
+        assert_eq!(p.get_max_streams(StreamType::UniDi), 5);
+        let p = p.grease(false).pacing(false).seed(Some([7; 32]));
+        assert!(!p.is_greasing() && !p.pacing_enabled());
+        assert!(p.randomize_first_pn_enabled());
+        assert_eq!(p.get_seed(), Some([7; 32]));
+    }
+
+    #[test]
+    fn congestion_control_by_name() {
+        assert_eq!("cubic".parse(), Ok(CongestionControl::Cubic));
+        assert_eq!("NewReno".parse(), Ok(CongestionControl::NewReno));
+        assert!("tahoe".parse::<CongestionControl>().is_err());
+    }
 }

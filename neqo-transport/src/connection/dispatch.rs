@@ -13,6 +13,7 @@ use crate::{
     rx::payload::Payload,
     space::PacketNumberSpace,
     stats::FrameStats,
+    streams::StreamFrame,
     wire::frame::{AckFrame, Frame},
 };
 
@@ -72,7 +73,12 @@ impl Connection {
                 fin,
             } => {
                 let data = payload.part(data);
-                self.streams.on_stream(stream_id, offset, data, fin)
+                self.streams.on_stream(StreamFrame {
+                    stream_id,
+                    offset,
+                    data,
+                    fin,
+                })
             }
             Frame::ConnectionClose { code, reason } => {
                 self.drain(peer_close(code, reason), cx.now);
@@ -137,8 +143,8 @@ impl Connection {
             Frame::StreamDataBlocked { stream_id, limit } => {
                 streams.on_stream_data_blocked(stream_id, limit)
             }
-            Frame::StreamsBlocked { stream_type, .. } => {
-                streams.on_streams_blocked(stream_type);
+            Frame::StreamsBlocked { stream_type, limit } => {
+                streams.on_streams_blocked(stream_type, limit);
                 Ok(())
             }
             _ => Err(Error::Internal("frame without a handler")),

@@ -24,6 +24,8 @@ mod output;
 mod retry;
 mod setup;
 mod state;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod tls;
 

@@ -21,7 +21,7 @@ use crate::{
         schedule::{self, Permit, Speakers},
     },
     wire::{
-        header::{LongType, encode as header},
+        header::{LongType, encode::{self, LongHeader}},
         put::Put as _,
     },
 };
@@ -348,17 +348,20 @@ impl Connection {
         let pn = space.pn.peek();
         let number = (pn, space.loss.largest_acked());
         let (dcid, scid) = (self.remote_cids.current(), self.local_cids.first());
-        let (version, cids) = (self.version, (&dcid, &scid));
+        let long = |kind, token| LongHeader {
+            version: self.version,
+            kind,
+            dcid,
+            scid,
+            token,
+        };
         let layout = match id {
             PacketNumberSpace::Initial => {
-                let token = &self.handshake.token;
-                header::long(pkt, (version, LongType::Initial), cids, token, number)
+                long(LongType::Initial, &self.handshake.token).write(pkt, number)
             }
-            PacketNumberSpace::Handshake => {
-                header::long(pkt, (version, LongType::Handshake), cids, &[], number)
-            }
+            PacketNumberSpace::Handshake => long(LongType::Handshake, &[]).write(pkt, number),
             PacketNumberSpace::ApplicationData => {
-                header::short(pkt, &dcid, space.keys.phase_bit(), number)
+                encode::short(pkt, &dcid, space.keys.phase_bit(), number)
             }
         };
         if let Some(layout) = layout {

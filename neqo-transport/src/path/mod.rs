@@ -52,6 +52,7 @@ impl Path {
             rtt: Rtt::new(params.get_initial_rtt()),
             sender: PacketSender::new(
                 params.get_congestion_control(),
+                params.get_slow_start(),
                 params.pacing_enabled(),
                 mtu,
                 now,

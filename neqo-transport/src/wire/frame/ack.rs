@@ -62,7 +62,7 @@ impl<'a> AckFrame<'a> {
     }
 
     /// The acknowledged ranges, the largest numbers first. They neither overlap nor touch.
-    pub(crate) fn ranges(&self) -> Ranges<'a> {
+    pub(crate) const fn ranges(&self) -> Ranges<'a> {
         Ranges {
             first: Some(self.smallest..=self.largest),
             low: self.smallest,

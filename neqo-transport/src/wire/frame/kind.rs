@@ -42,12 +42,9 @@ pub(crate) enum FrameType {
 struct Rules {
     /// The value on the wire; the lowest of several.
     wire: u8,
-    initial: bool,
-    handshake: bool,
-    zero_rtt: bool,
-    one_rtt: bool,
+    /// Whether it may be in Initial, Handshake, 0-RTT and 1-RTT packets.
+    packets: [bool; 4],
     ack_eliciting: bool,
-    in_flight: bool,
     probing: bool,
     server_only: bool,
 }
@@ -68,12 +65,13 @@ const fn row(wire: u8, packets: [u8; 4], spec: &str) -> Rules {
     }
     Rules {
         wire,
-        initial: packets[0] != b'_',
-        handshake: packets[1] != b'_',
-        zero_rtt: packets[2] != b'_',
-        one_rtt: packets[3] != b'_',
+        packets: [
+            packets[0] != b'_',
+            packets[1] != b'_',
+            packets[2] != b'_',
+            packets[3] != b'_',
+        ],
         ack_eliciting: !has(spec, b'N'),
-        in_flight: !has(spec, b'C') && !has(spec, b'N') || has(spec, b'P'),
         probing: has(spec, b'P'),
         server_only: has(spec, b'S'),
     }
@@ -162,12 +160,12 @@ impl FrameType {
     /// Whether it may appear in packets of this level.
     #[inline]
     pub(crate) const fn allowed_in(self, level: Level) -> bool {
-        let rules = self.rules();
+        let packets = &self.rules().packets;
         match level {
-            Level::Initial => rules.initial,
-            Level::ZeroRtt => rules.zero_rtt,
-            Level::Handshake => rules.handshake,
-            Level::OneRtt => rules.one_rtt,
+            Level::Initial => packets[0],
+            Level::Handshake => packets[1],
+            Level::ZeroRtt => packets[2],
+            Level::OneRtt => packets[3],
         }
     }
 
@@ -200,13 +198,6 @@ impl FrameType {
     #[inline]
     pub(crate) const fn is_ack_eliciting(self) -> bool {
         self.rules().ack_eliciting
-    }
-
-    /// Whether a packet with it counts as in flight (RFC 9002 §2): what elicits an
-    /// acknowledgement, and PADDING.
-    #[inline]
-    pub(crate) const fn is_in_flight(self) -> bool {
-        self.rules().in_flight
     }
 
     /// Whether a packet with nothing else probes a path (RFC 9000 §9.1).
@@ -282,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn eliciting_in_flight_probing() {
+    fn eliciting_and_probing() {
         use FrameType as F;
         for f in FrameType::iter() {
             let quiet = matches!(
@@ -290,7 +281,6 @@ mod tests {
                 F::Padding | F::Ack | F::AckEcn | F::CloseTransport | F::CloseApplication
             );
             assert_eq!(f.is_ack_eliciting(), !quiet, "{f:?}");
-            assert_eq!(f.is_in_flight(), !quiet || f == F::Padding, "{f:?}");
             let probing = matches!(
                 f,
                 F::Padding | F::NewConnectionId | F::PathChallenge | F::PathResponse

@@ -7,9 +7,8 @@ pub(crate) mod kind;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use ack::{AckFrame, EcnCounts};
+pub(crate) use ack::AckFrame;
 pub(crate) use decode::{CloseCode, Frame};
-pub(crate) use kind::FrameType;
 
 /// The greatest offset in a stream, and the greatest variable-length integer (RFC 9000 §4.5).
 pub(crate) const MAX_OFFSET: u64 = (1 << 62) - 1;

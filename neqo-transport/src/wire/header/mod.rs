@@ -15,8 +15,8 @@ mod tests;
 
 use neqo_crypto::Version;
 
-pub(crate) use decode::{OtherVersion, Packet, QuicBit};
-pub(crate) use protected::{Opened, Protected, Unprotected};
+pub(crate) use decode::{Packet, QuicBit};
+pub(crate) use protected::Protected;
 pub(crate) use retry::Retry;
 pub(crate) use version_negotiation::VersionNegotiation;
 

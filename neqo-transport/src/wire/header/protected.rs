@@ -180,7 +180,6 @@ impl Unprotected {
         let len = keys.open(pn, header, body)?.len();
         Ok(Opened {
             first: self.first,
-            pn,
             payload: self.header_len..self.header_len + len,
         })
     }
@@ -190,16 +189,10 @@ impl Unprotected {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Opened {
     first: u8,
-    pn: PacketNumber,
     payload: Range<usize>,
 }
 
 impl Opened {
-    /// The packet number.
-    pub(crate) const fn packet_number(&self) -> PacketNumber {
-        self.pn
-    }
-
     /// Where the frames are in the packet, once what its header says is found to be in order.
     pub(crate) fn payload(&self) -> Result<Range<usize>, Violation> {
         let reserved = if self.first & FORM_LONG == 0 {

@@ -62,7 +62,7 @@ pub(crate) fn encode(dcid: &[u8], scid: &[u8], versions: &[Version], rng: &mut R
     out.byte(FORM_LONG | QUIC_BIT | random & UNUSED);
     out.put(&VersionNegotiation::VERSION.to_be_bytes());
     for cid in [scid, dcid] {
-        debug_assert!(cid.len() <= usize::from(u8::MAX));
+        debug_assert!(u8::try_from(cid.len()).is_ok(), "RFC 8999 allows no more");
         out.byte(u8::try_from(cid.len()).unwrap_or(u8::MAX));
         out.put(cid);
     }

@@ -68,7 +68,7 @@ pub(crate) struct VersionInformation {
     pub chosen: Wire,
     /// Of what a peer sends only the versions that this crate knows, each once: a cap that loses
     /// nothing, for no other one can ever be chosen.
-    pub available: SmallVec<[Wire; VersionInformation::KNOWN]>,
+    pub available: SmallVec<[Wire; Self::KNOWN]>,
 }
 
 impl VersionInformation {
