@@ -52,11 +52,6 @@ impl StreamsWindow {
         }
     }
 
-    /// What was advertised.
-    pub(crate) const fn limit(&self) -> u64 {
-        self.credit.limit()
-    }
-
     /// Counts `n` more streams opened. The answer is no if the limit does not allow them.
     pub(crate) const fn open(&mut self, n: u64) -> bool {
         self.credit.take(n)

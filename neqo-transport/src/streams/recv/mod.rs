@@ -42,10 +42,6 @@ impl RecvStream {
         }
     }
 
-    pub(super) const fn state(&self) -> State {
-        self.state
-    }
-
     pub(super) const fn window(&self) -> &Window {
         &self.window
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use neqo_common::{Decoder, Role};
 
-use super::{StreamEvent, StreamFrame, Streams, Token, flow::InitialLimits};
+use super::{StreamEvent, StreamFrame, Streams, Token, flow::limits::InitialLimits};
 use crate::{
     Res,
     recovery::sent::SentPackets,

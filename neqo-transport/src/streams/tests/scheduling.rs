@@ -145,10 +145,10 @@ fn order_within_a_group_and_turns_between_groups() {
     }
     // Plain streams and groups alternate; in the first group two go before the third.
     assert_eq!(
-        // When its betters are done, the third gets the turns of the group.
+        order(&mut pair, 8),
         [plain, high, plain, loose, plain, behind, plain, equal]
     );
-    // When its betters are done, a gets the group's turns.
+    // When its betters are done, the third gets the turns of the group.
     pair.client.s.reset_send(high, 0).unwrap();
     pair.client.s.reset_send(equal, 0).unwrap();
     pair.client.s.reset_send(plain, 0).unwrap();
