@@ -12,6 +12,7 @@ use crate::{
     cid::{id::ConnectionId, local::CidChange},
     events::ConnectionEvent,
     stream_id::{StreamId, StreamType},
+    streams::{RetransmissionPriority, TransmissionPriority},
 };
 
 impl Connection {
@@ -126,6 +127,29 @@ impl Connection {
     /// [`Misuse::InvalidStreamId`].
     pub fn stream_keep_alive(&mut self, stream_id: StreamId, keep: bool) -> Res<()> {
         self.streams.keep_alive(stream_id, keep)
+    }
+
+    /// Sets how urgent a stream's data is, when it is sent first and when it was lost.
+    ///
+    /// # Errors
+    /// [`Misuse::InvalidStreamId`].
+    pub fn stream_priority(
+        &mut self,
+        stream_id: StreamId,
+        transmission: TransmissionPriority,
+        retransmission: RetransmissionPriority,
+    ) -> Res<()> {
+        self.streams
+            .priority(stream_id, transmission, retransmission)
+    }
+
+    /// Sets whether a stream takes turns with others of its urgency; otherwise streams are sent one
+    /// after the other.
+    ///
+    /// # Errors
+    /// [`Misuse::InvalidStreamId`].
+    pub fn stream_fairness(&mut self, stream_id: StreamId, fairness: bool) -> Res<()> {
+        self.streams.fairness(stream_id, fairness)
     }
 
     /// What TLS negotiated, once that is known.
