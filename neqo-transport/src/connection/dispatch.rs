@@ -219,8 +219,9 @@ impl Connection {
             return Ok(());
         }
         self.detect_lost(cx.space, cx.now);
-        let path = self.paths.primary_mut();
-        path.sender.on_ack_end(&path.rtt, cx.now);
+        for path in self.paths.iter_mut() {
+            path.sender.on_ack_end(&path.rtt, cx.now);
+        }
         //= rfc9002#section-6.2.1
         //# a client does not reset the PTO backoff when it receives acknowledgments in Initial packets
         if cx.space != PacketNumberSpace::Initial || self.role == Role::Server {
@@ -249,14 +250,18 @@ impl Connection {
         else {
             return;
         };
-        let sender = &mut self.paths.primary_mut().sender;
+        let path = self.paths.primary_mut();
         if let Some(sent) = outcome.congestion
-            && sender.on_congestion_event(sent, now)
+            && path.sender.on_congestion_event(sent, now)
         {
             self.stats.congestion_events += 1;
         }
         if outcome.persistent {
-            sender.on_persistent_congestion();
+            path.sender.on_persistent_congestion();
+            //= rfc9002#section-5.2
+            //# Endpoints SHOULD set the min_rtt to the newest RTT sample after
+            //# persistent congestion is established.
+            path.rtt.reset_min();
         }
     }
 }

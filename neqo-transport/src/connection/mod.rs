@@ -177,7 +177,9 @@ impl Connection {
 
     /// What must hold after every public call.
     fn consistent(&self) -> bool {
-        self.streams.consistent()
+        let sent: usize = self.spaces.iter().map(|(_, s)| s.loss.sent.bytes_in_flight()).sum();
+        let counted: usize = self.paths.iter().map(|(_, p)| p.sender.bytes_in_flight()).sum();
+        sent == counted && self.streams.consistent()
     }
 }
 

@@ -182,7 +182,7 @@ impl Connection {
         loop {
             let limit = self.paths.get(path).amplification.limit();
             let Some(mut dgram) = batch.datagram(limit.saturating_sub(batch.len())) else {
-                return Ok(());
+                break;
             };
             let turn = Turn {
                 now,
@@ -196,8 +196,7 @@ impl Connection {
             budget = budget.saturating_sub(in_flight);
             dgram.commit();
         }
-        let app_limited = budget >= mtu && !self.streams.wants_to_send();
-        self.paths.get_mut(path).sender.set_app_limited(app_limited);
+        self.paths.get_mut(path).sender.set_app_limited(budget >= mtu);
         Ok(())
     }
 

@@ -347,3 +347,12 @@ impl Streams {
             && id.index() < self.outbound[nth(id.stream_type())].credit.limit()
     }
 }
+
+#[cfg(test)]
+impl Streams {
+    /// The size of a stream's receive window.
+    pub(super) fn recv_window(&self, id: StreamId) -> u64 {
+        self.receiver(id)
+            .map_or_else(|_| self.recv_limit(id), |r| r.window().size())
+    }
+}

@@ -227,4 +227,3 @@ impl Streams {
         self.due.max_streams[i] |= self.inbound[i].has_more();
     }
 }
-

@@ -263,4 +263,10 @@ impl Store {
             .collect();
         live.into_iter()
     }
+
+    /// How many entries there are, live or not.
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> usize {
+        self.slots.len() + self.index.iter().map(|i| i.entries.len()).sum::<usize>()
+    }
 }

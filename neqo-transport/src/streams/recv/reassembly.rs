@@ -227,9 +227,7 @@ impl Reassembly {
                 self.sliced -= old.len();
             }
         }
-        let data = data
-            .skip(index(cursor - start))
-            .first(index(stop - cursor));
+        let data = data.skip(index(cursor - start)).first(index(stop - cursor));
         let slice = self.slice(data);
         let mut rest = data.bytes();
         if slice.is_none()

@@ -110,9 +110,8 @@ impl SendStream {
         if !self.state.is_sending() || self.fin != Fin::Open {
             return 0;
         }
-        let left = |limit: usize, used| {
-            limit.saturating_sub(usize::try_from(used).unwrap_or(usize::MAX))
-        };
+        let left =
+            |limit: usize, used| limit.saturating_sub(usize::try_from(used).unwrap_or(usize::MAX));
         left(limits::MAX_SEND_UNSENT, self.buf.unsent())
             .min(left(limits::MAX_SEND_UNACKED, self.buf.unacked()))
     }

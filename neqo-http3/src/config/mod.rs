@@ -1,0 +1,3 @@
+//! What a host chooses.
+
+pub(crate) mod limits;
