@@ -35,8 +35,9 @@ pub(crate) use input::StreamFrame;
 use neqo_common::Role;
 pub(crate) use pool::Pool;
 use recv::{Lent, RecvStream};
-pub use sched::{RetransmissionPriority, SendGroupId, SendOrder, TransmissionPriority};
 use sched::Scheduler;
+pub use api::{RecvStats as RecvStreamStats, SendStats as SendStreamStats};
+pub use sched::{RetransmissionPriority, SendGroupId, SendOrder, TransmissionPriority};
 use send::SendStream;
 use store::{Kind, Queue, Slot, Store};
 use stream::{Control, Stream, Told};
@@ -258,12 +259,7 @@ impl Streams {
 
     /// Forgets the stream if it is done in every respect.
     fn release(&mut self, slot: Slot) {
-        let Some(id) = self
-            .store
-            .get(slot)
-            .filter(|s| s.is_done())
-            .map(|s| s.id)
-        else {
+        let Some(id) = self.store.get(slot).filter(|s| s.is_done()).map(|s| s.id) else {
             return;
         };
         self.sched.remove(&mut self.store, slot);
@@ -300,5 +296,13 @@ impl Streams {
             }
         }
         unsent == self.unsent && sent <= self.credit.used() && self.pool.consistent()
+    }
+}
+
+#[cfg(test)]
+impl Streams {
+    /// How many entries the tables of streams have, live or not.
+    fn memory(&self) -> usize {
+        self.store.memory()
     }
 }
