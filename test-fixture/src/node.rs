@@ -2,11 +2,11 @@
 
 use std::{num::NonZeroUsize, time::Instant};
 
-use neqo_common::{Datagram, Random};
+use neqo_common::Datagram;
 use neqo_crypto::{Identity, ResetKey};
 use neqo_transport::{
-    Accept, Connection, ConnectionId, ConnectionParameters, OutputBatch,
-    RandomConnectionIdGenerator, ServerContext, Version,
+    Connection, ConnectionParameters, OutputBatch, RandomConnectionIdGenerator,
+    server::{ConnectionHandle, Server},
 };
 
 use crate::{
@@ -16,6 +16,9 @@ use crate::{
 
 /// Length of the connection IDs that the nodes choose.
 const CID_LEN: usize = 8;
+
+/// What the randomness of node 0 is for; those of other nodes follow.
+const CLIENTS: usize = 10;
 
 /// Datagrams that are asked for at once.
 const BATCH: NonZeroUsize = NonZeroUsize::new(16).expect("sixteen is not zero");
@@ -55,14 +58,28 @@ impl<A: App> ConnectionNode<A> {
     /// # Panics
     /// When the parameters are refused.
     pub fn client(seed: u64, identity: &Identity, params: ConnectionParameters, app: A) -> Self {
+        Self::client_of(0, seed, identity, params, app)
+    }
+
+    /// The same, as node number `node` of the network.
+    ///
+    /// # Panics
+    /// When the parameters are refused.
+    pub fn client_of(
+        node: usize,
+        seed: u64,
+        identity: &Identity,
+        params: ConnectionParameters,
+        app: A,
+    ) -> Self {
         let params = params
-            .seed(Some(bytes_of(seed, 1)))
+            .seed(Some(bytes_of(seed, CLIENTS.wrapping_add(node))))
             .client_tls(tls::client(identity));
         let connection = Connection::new_client(
             tls::NAME,
             &[tls::ALPN],
             Box::new(RandomConnectionIdGenerator::new(CID_LEN)),
-            address(0),
+            address(node),
             address(1),
             params,
             crate::now(),
@@ -104,143 +121,97 @@ impl<A: App> Node for ConnectionNode<A> {
     }
 }
 
-/// A server that accepts every connection and gives each its own application.
+/// A server that gives each connection its own application.
 #[derive(Debug)]
 pub struct ServerNode<F, A> {
-    /// The connections, in the order in which they began.
-    pub nodes: Vec<ConnectionNode<A>>,
-    context: ServerContext,
-    random: Random,
+    /// The server.
+    pub server: Server,
+    /// The applications of all connections that ever said something, in that order.
+    pub apps: Vec<(ConnectionHandle, A)>,
     make: F,
 }
 
 impl<F: FnMut() -> A, A: App> ServerNode<F, A> {
     /// A server; `make` makes the application of each connection.
+    ///
+    /// # Panics
+    /// When the parameters are refused.
     pub fn new(seed: u64, identity: Identity, params: ConnectionParameters, make: F) -> Self {
-        let context = ServerContext {
-            tls: tls::server(identity),
-            alpn: vec![tls::ALPN.into()],
-            params,
-            reset_key: ResetKey::new(&bytes_of(seed, 2)),
-        };
+        let mut server = Server::new(
+            crate::now(),
+            tls::server(identity),
+            &[tls::ALPN],
+            || Box::new(RandomConnectionIdGenerator::new(CID_LEN)),
+            params.seed(Some(bytes_of(seed, 2))),
+        )
+        .expect("the parameters can be used");
+        server.set_reset_key(ResetKey::new(&bytes_of(seed, 3)));
         Self {
-            nodes: Vec::new(),
-            context,
-            random: Random::from_seed(bytes_of(seed, 3)),
+            server,
+            apps: Vec::new(),
             make,
         }
     }
 
-    fn accept(&mut self, header: &Header, d: &Datagram, now: Instant) {
-        let accept = Accept {
-            version: header.version,
-            dcid: header.dcid,
-            original_dcid: header.dcid,
-            retry_scid: None,
-            scid: header.scid,
-            local: d.destination(),
-            remote: d.source(),
-        };
-        let connection = Connection::accept(
-            &self.context,
-            &accept,
-            Box::new(RandomConnectionIdGenerator::new(CID_LEN)),
-            self.random.fork(),
-            now,
-        )
-        .expect("the configuration can be used");
-        let app = (self.make)();
-        self.nodes.push(ConnectionNode { connection, app });
+    /// The connection that spoke first, as long as it lives.
+    #[must_use]
+    pub fn first(&self) -> Option<&Connection> {
+        let (handle, _) = self.apps.first()?;
+        self.server.connection(*handle)
+    }
+
+    fn drive(&mut self, now: Instant) {
+        while let Some(handle) = self.server.next_active() {
+            let known = self.apps.iter().position(|(h, _)| *h == handle);
+            let at = known.unwrap_or_else(|| {
+                self.apps.push((handle, (self.make)()));
+                self.apps.len() - 1
+            });
+            if let Some(connection) = self.server.connection_mut(handle) {
+                self.apps[at].1.drive(connection, now);
+            }
+        }
     }
 }
 
 impl<F: FnMut() -> A, A: App> Node for ServerNode<F, A> {
     fn input(&mut self, d: Datagram, now: Instant) {
-        let header = Header::parse(&d);
-        let dcid = header.as_ref().map_or_else(
-            || d.get(1..=CID_LEN).unwrap_or_default(),
-            |header| header.dcid.as_ref(),
-        );
-        let known = self.nodes.iter().position(|n| {
-            n.connection.is_valid_local_cid(dcid) || n.connection.odcid().as_ref() == dcid
-        });
-        let Some(header) = header else {
-            if let Some(n) = known {
-                self.nodes[n].input(d, now);
-            }
-            return;
-        };
-        let n = match known {
-            Some(n) => n,
-            None if header.begins_connection(&d) => {
-                self.accept(&header, &d, now);
-                self.nodes.len() - 1
-            }
-            None => return,
-        };
-        self.nodes[n].input(d, now);
+        self.server.process_input(d, now);
     }
 
     fn output(&mut self, now: Instant, out: &mut Vec<Datagram>) -> Option<Instant> {
-        let timers = self.nodes.iter_mut().map(|n| n.output(now, out));
-        timers.fold(None, |first, timer| first.into_iter().chain(timer).min())
+        for _ in 0..MAX_ROUNDS {
+            self.drive(now);
+            match self.server.process_multiple_output(now, BATCH) {
+                OutputBatch::None => return None,
+                OutputBatch::Callback(wait) => return Some(now + wait),
+                OutputBatch::DatagramBatch(batch) => out.extend(batch.iter().map(|d| d.to_owned())),
+            }
+        }
+        panic!("the server has no end of output");
     }
 
     fn done(&self) -> bool {
-        self.nodes.iter().any(Node::done)
-    }
-
-    fn describe(&self) -> String {
-        let nodes: Vec<_> = self.nodes.iter().map(Node::describe).collect();
-        nodes.join("; ")
-    }
-}
-
-/// What all versions have in a long header (RFC 8999 §5.1), of a version that is known.
-struct Header {
-    version: Version,
-    dcid: ConnectionId,
-    scid: ConnectionId,
-    kind: u8,
-}
-
-impl Header {
-    fn parse(d: &[u8]) -> Option<Self> {
-        let (first, rest) = d.split_first()?;
-        if first & 0x80 == 0 {
-            return None;
-        }
-        let (version, rest) = rest.split_first_chunk()?;
-        let version = Version::try_from(u32::from_be_bytes(*version)).ok()?;
-        let (dcid, rest) = cid(rest)?;
-        let (scid, _) = cid(rest)?;
-        Some(Self {
-            version,
-            dcid,
-            scid,
-            kind: first >> 4 & 3,
+        self.apps.iter().any(|(handle, app)| {
+            let connection = self.server.connection(*handle);
+            connection.is_none_or(|connection| app.done(connection))
         })
     }
 
-    /// Whether it is of an Initial packet in a datagram that is large enough (RFC 9000 §14.1).
-    fn begins_connection(&self, d: &[u8]) -> bool {
-        let initial = match self.version {
-            Version::Version1 => 0,
-            Version::Version2 => 1, // RFC 9369 §3.2
-        };
-        self.kind == initial && d.len() >= 1200 && self.dcid.as_ref().len() >= 8
+    fn describe(&self) -> String {
+        let apps = self.apps.iter().map(|(handle, app)| {
+            let connection = self.server.connection(*handle);
+            let state = connection.map(|c| format!("{c} {:?} {:?}", c.state(), c.stats()));
+            format!("{} {}", state.unwrap_or_default(), app.describe())
+        });
+        let apps: Vec<_> = apps.collect();
+        format!("{:?} {}", self.server.stats(), apps.join("; "))
     }
 }
 
-fn cid(d: &[u8]) -> Option<(ConnectionId, &[u8])> {
-    let (len, rest) = d.split_first()?;
-    let (cid, rest) = rest.split_at_checked(usize::from(*len))?;
-    Some((ConnectionId::new(cid)?, rest))
-}
-
 /// 32 bytes that follow from a seed, different for each purpose.
-fn bytes_of(seed: u64, purpose: u8) -> [u8; 32] {
-    let mut bytes = [purpose; 32];
+fn bytes_of(seed: u64, purpose: usize) -> [u8; 32] {
+    let mut bytes = [u8::try_from(purpose).unwrap_or(u8::MAX); 32];
     for (b, s) in bytes.iter_mut().zip(seed.to_le_bytes()) {
         *b = s;
     }
