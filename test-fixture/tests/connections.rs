@@ -113,7 +113,7 @@ fn the_handshake_survives_any_loss() {
 #[test]
 fn the_handshake_survives_corruption() {
     run_many(20, |seed| {
-        let link = Link::new(20 * MS).corrupt(Chance::percent(30));
+        let link = Link::new(20 * MS).corrupt(Chance::percent(15));
         over(seed, link, Requests::new(1, 100, 100));
     });
 }
