@@ -109,11 +109,14 @@ impl Settings {
     }
 
     /// Whether what was sent in 0-RTT under the `remembered` settings of the same server is still allowed.
+    ///
+    /// # Errors
+    /// [`Violation::HttpSettings`] when these settings are narrower.
     //= rfc9114#section-7.2.4.2
     //# If a server accepts 0-RTT but then sends settings that
     //# are not compatible with the previously specified settings, this MUST be treated
     //# as a connection error of type H3_SETTINGS_ERROR.
-    pub(crate) fn check_compatible(&self, remembered: &Self) -> Result<(), Violation> {
+    pub fn check_compatible(&self, remembered: &Self) -> Result<(), Violation> {
         // hardening A30, R3852, R3940
         let limit = |s: &Self| s.max_field_section_size.unwrap_or(u64::MAX);
         let table = remembered.qpack_max_table_capacity;

@@ -115,19 +115,12 @@ impl Core {
     ) -> Res<()> {
         match frame {
             ControlFrame::Settings(settings) => {
-                self.peer.set_settings(settings)?;
+                self.peer.set_settings(settings);
                 self.events.push(CoreEvent::Settings(settings));
                 Ok(())
             }
             ControlFrame::Goaway(id) => self.on_goaway(id, quic),
-            //= rfc9114#section-7.2.7
-            //# receipt of a MAX_PUSH_ID
-            //# frame that contains a smaller value than previously received MUST be treated as
-            //# a connection error of type H3_ID_ERROR.
-            ControlFrame::MaxPushId(id) => match self.peer.raise_max_push_id(id) {
-                true => Ok(()),
-                false => Err(Violation::HttpId.into()),
-            },
+            ControlFrame::MaxPushId(id) => self.peer.raise_max_push_id(id),
             // A server of ours promises nothing, and a client of ours allows nothing to be promised.
             //= rfc9114#section-7.2.3
             //# If a CANCEL_PUSH frame is received that references a push ID

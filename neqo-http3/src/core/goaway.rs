@@ -68,9 +68,9 @@ impl Goaway {
 }
 
 impl Core {
-    /// Whether the peer takes no new requests.
-    pub(crate) const fn is_peer_going_away(&self) -> bool {
-        self.goaway.is_received()
+    /// The identifier that the peer sent when it began to go away.
+    pub(crate) const fn peer_goaway(&self) -> Option<u64> {
+        self.goaway.received
     }
 
     /// The peer is going away.

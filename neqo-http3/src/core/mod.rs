@@ -113,11 +113,6 @@ impl Core {
         self.local.start(&self.config, quic)
     }
 
-    /// Everything is as at the beginning, because the server did not take what was sent in 0-RTT.
-    pub(crate) fn restart(&mut self) {
-        *self = Self::new(self.role, self.config);
-    }
-
     /// Acts on what the transport said. An error that is returned closes the connection.
     pub(crate) fn on_event(&mut self, event: StreamEvent, quic: &mut impl Quic) -> Res<()> {
         match event {
@@ -129,7 +124,10 @@ impl Core {
             StreamEvent::Readable(id) if id.is_uni() => self.on_uni_readable(id, quic),
             StreamEvent::Readable(id) => self.on_request_readable(id, quic),
             StreamEvent::Reset(id, _) if id.is_uni() => self.on_uni_closed(id),
-            StreamEvent::Reset(id, error) => self.on_request_reset(id, error, quic),
+            StreamEvent::Reset(id, error) => {
+                self.on_request_reset(id, error, quic);
+                Ok(())
+            }
             StreamEvent::Writable(id) if id.is_uni() => self.local.flush(quic),
             StreamEvent::Writable(id) => self.on_request_writable(id, quic),
             StreamEvent::StopSending(id, _) if id.is_uni() => self.local.on_stop_sending(id),

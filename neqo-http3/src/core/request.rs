@@ -138,7 +138,8 @@ impl Core {
             return Ok(());
         }
         if early.is_some() {
-            quic.stream_urgency(id, Urgency::Message(request.priority))?;
+            // A client that wants no response needs no priority.
+            let _gone = quic.stream_urgency(id, Urgency::Message(request.priority));
         }
         self.requests.insert(id, request);
         Ok(())
@@ -177,18 +178,13 @@ impl Core {
     }
 
     /// The peer reset the message that is being received.
-    pub(super) fn on_request_reset(
-        &mut self,
-        id: StreamId,
-        error: AppError,
-        quic: &mut impl Quic,
-    ) -> Res<()> {
+    pub(super) fn on_request_reset(&mut self, id: StreamId, error: AppError, quic: &mut impl Quic) {
         let Some(request) = self.requests.get_mut(&id) else {
-            return Ok(());
+            return;
         };
         let known = request.is_known(self.role);
         if request.recv.take().is_none() {
-            return Ok(());
+            return;
         }
         if known {
             self.events.push(CoreEvent::Reset {
@@ -205,12 +201,11 @@ impl Core {
             //# receipt of this error code, a server MAY abruptly terminate the response using
             //# the error code H3_REQUEST_REJECTED if no processing was performed.
             Role::Server if !known => {
-                request.cancel(id, StreamFault::HttpRequestRejected.code(), quic)
+                request.cancel(id, StreamFault::HttpRequestRejected.code(), quic);
             }
             Role::Server => {}
         }
         self.settle(id);
-        Ok(())
     }
 
     /// The peer does not want the message that is being sent. The transport has reset it.

@@ -26,8 +26,6 @@ pub(super) struct PeerStreams {
     encoder: Option<StreamId>,
     decoder: Option<StreamId>,
     settings: Option<Settings>,
-    /// Settings that this server sent earlier and that 0-RTT relies on.
-    remembered: Option<Settings>,
     max_push_id: Option<u64>,
 }
 
@@ -46,29 +44,25 @@ impl PeerStreams {
         self.untyped.insert(id, TypeReader::default());
     }
 
-    /// The peer's settings: those that it sent, or those that it is remembered to have.
+    /// The peer's settings, once they have arrived.
     pub(super) const fn settings(&self) -> Option<&Settings> {
-        match &self.settings {
-            Some(s) => Some(s),
-            None => self.remembered.as_ref(),
-        }
+        self.settings.as_ref()
     }
 
-    pub(super) fn set_settings(&mut self, settings: Settings) -> Res<()> {
-        if let Some(remembered) = &self.remembered {
-            settings.check_compatible(remembered)?;
-        }
+    pub(super) const fn set_settings(&mut self, settings: Settings) {
         self.settings = Some(settings);
-        Ok(())
     }
 
-    /// Returns whether the limit is not lower than before.
-    pub(super) fn raise_max_push_id(&mut self, id: u64) -> bool {
-        let lower = self.max_push_id.is_some_and(|old| id < old);
-        if !lower {
-            self.max_push_id = Some(id);
+    //= rfc9114#section-7.2.7
+    //# receipt of a MAX_PUSH_ID
+    //# frame that contains a smaller value than previously received MUST be treated as
+    //# a connection error of type H3_ID_ERROR.
+    pub(super) fn raise_max_push_id(&mut self, id: u64) -> Res<()> {
+        if self.max_push_id.is_some_and(|old| id < old) {
+            return Err(Violation::HttpId.into());
         }
-        !lower
+        self.max_push_id = Some(id);
+        Ok(())
     }
 
     fn kind(&self, id: StreamId) -> Option<Kind> {
@@ -191,10 +185,5 @@ impl Core {
     pub(super) fn on_uni_closed(&mut self, id: StreamId) -> Res<()> {
         self.peer.untyped.remove(&id);
         Self::critical(self.peer.kind(id).is_some())
-    }
-
-    /// The settings that the server had when it issued what 0-RTT uses.
-    pub(crate) fn remember_settings(&mut self, settings: Settings) {
-        self.peer.remembered = Some(settings);
     }
 }

@@ -31,6 +31,17 @@ pub(crate) enum Expect {
     Response(RequestKind),
 }
 
+/// What the application was told.
+#[derive(Clone, Copy, Debug, Default)]
+struct Told {
+    /// That it can read; and it has not read everything since.
+    readable: bool,
+    /// The header section of the message itself.
+    header: bool,
+    /// That the message is complete.
+    end: bool,
+}
+
 /// A message that is being received.
 #[derive(Debug)]
 pub(crate) struct RecvMessage {
@@ -45,12 +56,7 @@ pub(crate) struct RecvMessage {
     max_section: u64,
     /// How much informational responses may still add up to.
     informational: u64,
-    /// The application was told that it can read, and has not read everything since.
-    told: bool,
-    /// The application was told the header section of the message itself.
-    header_told: bool,
-    /// The application was told that the message is complete.
-    end_told: bool,
+    told: Told,
     /// What kind of request this turned out to be.
     kind: Option<RequestKind>,
 }
@@ -70,29 +76,27 @@ impl RecvMessage {
             content: ContentLength::default(),
             max_section,
             informational: max_section,
-            told: false,
-            header_told: false,
-            end_told: false,
+            told: Told::default(),
             kind: None,
         }
     }
 
     /// Whether the message is complete, and the application knows.
     pub(crate) fn is_done(&self) -> bool {
-        self.phase == Phase::Done && self.end_told
+        self.phase == Phase::Done && self.told.end
     }
 
     /// What kind of request this is, once the application was told of it.
     pub(crate) const fn kind(&self) -> Option<RequestKind> {
-        if self.header_told { self.kind } else { None }
+        if self.told.header { self.kind } else { None }
     }
 
     /// Takes what the transport has and tells the application about it.
     pub(crate) fn receive(&mut self, id: StreamId, cx: &mut Cx<'_, impl Quic>) -> Res<()> {
         let content = self.advance(id, cx)?;
-        let ended = self.phase == Phase::Done && !self.end_told;
-        if (content || ended) && !self.told {
-            self.told = true;
+        let ended = self.phase == Phase::Done && !self.told.end;
+        if (content || ended) && !self.told.readable {
+            self.told.readable = true;
             cx.events.push(CoreEvent::Readable(id));
         }
         Ok(())
@@ -132,8 +136,8 @@ impl RecvMessage {
 
     fn after_read(&mut self, everything: bool) -> bool {
         let done = self.phase == Phase::Done;
-        self.told &= !everything && !done;
-        self.end_told |= done;
+        self.told.readable &= !everything && !done;
+        self.told.end |= done;
         done
     }
 
@@ -234,8 +238,8 @@ impl RecvMessage {
                 .ok_or(StreamFault::FieldSectionTooLarge)?;
         }
         let fin = !interim && self.ends_here(id, cx)?;
-        self.header_told = !interim;
-        self.end_told = fin;
+        self.told.header = !interim;
+        self.told.end = fin;
         cx.events.push(CoreEvent::Headers {
             stream_id: id,
             headers,

@@ -47,10 +47,8 @@ impl From<u64> for FrameType {
 pub(crate) enum Outgoing {
     Data = 0x00,
     Headers = 0x01,
-    CancelPush = 0x03,
     Settings = 0x04,
     Goaway = 0x07,
-    MaxPushId = 0x0d,
     PriorityUpdateRequest = 0xf_0700,
 }
 
@@ -211,10 +209,8 @@ mod tests {
         for (sent, received) in [
             (Outgoing::Data, FrameType::Data),
             (Outgoing::Headers, FrameType::Headers),
-            (Outgoing::CancelPush, FrameType::CancelPush),
             (Outgoing::Settings, FrameType::Settings),
             (Outgoing::Goaway, FrameType::Goaway),
-            (Outgoing::MaxPushId, FrameType::MaxPushId),
             (
                 Outgoing::PriorityUpdateRequest,
                 FrameType::PriorityUpdateRequest,

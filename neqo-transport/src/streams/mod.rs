@@ -36,6 +36,7 @@ use neqo_common::Role;
 pub(crate) use pool::Pool;
 use recv::{Lent, RecvStream};
 use sched::Scheduler;
+pub use api::{RecvStats as RecvStreamStats, SendStats as SendStreamStats};
 pub use sched::{RetransmissionPriority, SendGroupId, SendOrder, TransmissionPriority};
 use send::SendStream;
 use store::{Kind, Queue, Slot, Store};
@@ -172,11 +173,6 @@ impl Streams {
         self.store.insert(Stream::new(id, send, recv))
     }
 
-    /// How many streams are live.
-    pub(crate) fn len(&self) -> usize {
-        self.store.len()
-    }
-
     /// Whether any stream asks for the connection to be kept alive.
     pub(crate) const fn wants_keep_alive(&self) -> bool {
         self.keep_alive > 0
@@ -300,6 +296,11 @@ impl Streams {
 
 #[cfg(test)]
 impl Streams {
+    /// How many streams are live.
+    fn len(&self) -> usize {
+        self.store.len()
+    }
+
     /// How many entries the tables of streams have, live or not.
     fn memory(&self) -> usize {
         self.store.memory()

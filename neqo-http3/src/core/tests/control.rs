@@ -7,11 +7,7 @@ use super::{CONFIG, End, frame, peer_error};
 use crate::{
     Priority,
     config::limits::{MAX_EARLY_PRIORITIES, MAX_PENDING_CONTROL},
-    core::{
-        Config, StreamEvent,
-        events::CoreEvent,
-        quic::{Quic as _, Urgency},
-    },
+    core::{Config, StreamEvent, events::CoreEvent, quic::Urgency},
     error::{Error, Misuse, Violation},
     settings::Settings,
 };
@@ -523,26 +519,4 @@ fn what_waits_on_the_control_stream_is_bounded() {
         (MAX_PENDING_CONTROL..MAX_PENDING_CONTROL + 100).contains(&sent),
         "{sent}"
     );
-}
-
-#[test]
-fn remembered_settings() {
-    // hardening A30, R3852
-    let remembered = Settings {
-        max_field_section_size: Some(100),
-        ..Settings::default()
-    };
-    let mut client = End::client();
-    client.core.remember_settings(remembered);
-    assert_eq!(client.core.peer_settings(), Some(&remembered));
-    assert_eq!(
-        client.deliver(3, &[0, 4, 2, 6, 50], false),
-        peer_error(Violation::HttpSettings)
-    );
-    let mut client = End::client();
-    client.core.remember_settings(remembered);
-    client.deliver(3, CONTROL, false).unwrap();
-    assert_eq!(client.core.peer_settings(), Some(&Settings::default()));
-    let id = client.quic.stream_create(StreamType::BiDi).unwrap();
-    assert_eq!(id, StreamId::new(0));
 }

@@ -40,7 +40,7 @@ fn client_receives() {
     );
     assert_eq!(client.ended(0), (None, None));
     assert_eq!(client.ended(4), (None, Some(0x10c)));
-    assert!(client.core.is_peer_going_away());
+    assert_eq!(client.core.peer_goaway(), Some(4));
     assert_eq!(client.get(), Err(Error::Api(Misuse::GoingAway)));
     // What remains is served.
     client.deliver(0, &section(OK), true).unwrap();
