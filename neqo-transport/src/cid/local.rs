@@ -15,10 +15,7 @@ use crate::{
     config::limits,
     recovery::token::Token,
     tx::Tx,
-    wire::{
-        frame::encode,
-        put::Put as _,
-    },
+    wire::frame::encode,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -156,11 +153,6 @@ impl LocalCids {
     /// The next change that a router has not seen.
     pub fn next_change(&mut self) -> Option<CidChange> {
         self.changes.pop_front()
-    }
-
-    /// All that are active, to unroute a connection that ended.
-    pub fn iter(&self) -> impl Iterator<Item = ConnectionId> + '_ {
-        self.active.iter().map(|i| i.cid)
     }
 
     /// Whether a NEW_CONNECTION_ID frame waits.

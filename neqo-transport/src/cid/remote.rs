@@ -11,10 +11,7 @@ use crate::{
     config::limits,
     recovery::token::Token,
     tx::Tx,
-    wire::{
-        frame::encode,
-        put::Put as _,
-    },
+    wire::frame::encode,
 };
 
 #[derive(Clone, Copy, Debug)]

@@ -9,7 +9,7 @@ use crate::{
     Error, PacketNumber, Res, Violation,
     cid::id::ConnectionId,
     path::PathId,
-    recovery::{detect::Loss, rtt::ack_delay, token::Token},
+    recovery::{detect::{AckOutcome, Loss}, rtt::ack_delay, token::Token},
     rx::payload::Payload,
     space::PacketNumberSpace,
     stats::FrameStats,
@@ -61,7 +61,8 @@ impl Connection {
 
     fn on_frame(&mut self, cx: &Context, frame: Frame<'_>, payload: Payload<'_>) -> Res<()> {
         match frame {
-            Frame::Padding(_) | Frame::Ping => Ok(()),
+            // Tokens for later connections are of no use without a store of them.
+            Frame::Padding(_) | Frame::Ping | Frame::NewToken { .. } => Ok(()),
             Frame::Ack(ack) => self.on_ack(cx, &ack),
             Frame::Crypto { offset, data } => {
                 self.on_crypto(cx.space, offset, payload.part(data), cx.now)
@@ -84,7 +85,7 @@ impl Connection {
                 self.drain(peer_close(code, reason), cx.now);
                 Ok(())
             }
-            Frame::HandshakeDone => self.on_handshake_done(cx.now),
+            Frame::HandshakeDone => self.on_handshake_done(),
             Frame::PathChallenge(data) => {
                 self.paths.get_mut(cx.path).validation.on_challenge(data);
                 Ok(())
@@ -102,8 +103,6 @@ impl Connection {
             Frame::RetireConnectionId { seq } => {
                 self.local_cids.on_retire(seq, &cx.dcid, &mut self.random)
             }
-            // Tokens for later connections are of no use without a store of them.
-            Frame::NewToken { .. } => Ok(()),
             //= rfc9221#section-3
             //# An endpoint that receives a DATAGRAM frame when it has not indicated support
             //# via the transport parameter MUST terminate the connection
@@ -151,13 +150,13 @@ impl Connection {
         }
     }
 
-    fn on_handshake_done(&mut self, now: Instant) -> Res<()> {
+    fn on_handshake_done(&mut self) -> Res<()> {
         // hardening A25
         if !self.state.connected() {
             return Err(Violation::ProtocolViolation("unexpected HANDSHAKE_DONE").into());
         }
         if self.state == State::Connected {
-            self.on_confirmed(now);
+            self.on_confirmed();
         }
         Ok(())
     }
@@ -200,16 +199,19 @@ impl Connection {
             paths,
             handshake_done_due,
             stats,
+            marked_acked: 0,
         };
         Some(f(&mut space.loss, &mut fate))
     }
 
     fn on_ack(&mut self, cx: &Context, ack: &AckFrame<'_>) -> Res<()> {
-        let outcome = self
+        let (outcome, marked) = self
             .with_fate(cx.space, |loss, fate| {
-                loss.on_ack(ack.largest, ack.ranges(), cx.now, fate)
+                let outcome = loss.on_ack(ack.largest, ack.ranges(), cx.now, fate);
+                (outcome, fate.marked_acked)
             })
-            .ok_or(Error::Internal("ACK in a dropped space"))??;
+            .ok_or(Error::Internal("ACK in a dropped space"))?;
+        let outcome = outcome?;
         self.stats.late_ack += outcome.late;
         if let Some((path, sample)) = outcome.rtt_sample {
             let delay = self.ack_delay(cx.space, ack.delay);
@@ -218,6 +220,7 @@ impl Connection {
         if !outcome.newly_acked {
             return Ok(());
         }
+        self.on_ecn(cx, ack, &outcome, marked);
         self.detect_lost(cx.space, cx.now);
         for path in self.paths.iter_mut() {
             path.sender.on_ack_end(&path.rtt, cx.now);
@@ -228,6 +231,17 @@ impl Connection {
             self.pto.reset();
         }
         Ok(())
+    }
+
+    /// What the peer counted of our ECN marks.
+    fn on_ecn(&mut self, cx: &Context, ack: &AckFrame<'_>, outcome: &AckOutcome, marked: u64) {
+        let Some(largest) = outcome.largest.filter(|_| outcome.largest_increased) else {
+            return;
+        };
+        let path = self.paths.get_mut(largest.path);
+        if path.ecn.on_ack(cx.space, marked, ack.ecn) && path.sender.on_ecn_ce(largest.time, cx.now) {
+            self.stats.congestion_events += 1;
+        }
     }
 
     /// The delay that the peer says it waited (RFC 9002 §5.3).

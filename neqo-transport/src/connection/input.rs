@@ -12,6 +12,8 @@ use super::{
 };
 use crate::{
     CloseReason, Error, Violation,
+    cid::id::ConnectionId,
+    config::limits,
     handshake::keys::OpenedWith,
     path::PathId,
     rx::{payload::Payload, saved::Meta},
@@ -163,7 +165,7 @@ impl Connection {
             //# Receivers SHOULD ignore any subsequent packets with a different Destination
             //# Connection ID than the first packet in the datagram.
             // hardening A17
-            if *first_dcid.get_or_insert(*p.dcid()) != *p.dcid() {
+            if *first_dcid.get_or_insert_with(|| *p.dcid()) != *p.dcid() {
                 self.stats.dropped[DropReason::ConnectionId] += 1;
                 return;
             }
@@ -172,7 +174,7 @@ impl Connection {
             rest = behind;
             if p.level() == Level::Initial
                 && self.role == Role::Server
-                && datagram_len < crate::config::limits::MIN_INITIAL_DATAGRAM
+                && datagram_len < limits::MIN_INITIAL_DATAGRAM
             {
                 //= rfc9000#section-14.1
                 //# A server MUST discard an Initial packet that is carried in a UDP
@@ -302,7 +304,7 @@ impl Connection {
             }
         }
         if is_long {
-            self.on_first_words(id, scid, now);
+            self.on_first_words(id, scid);
         }
         let path = self.path_of(meta, now).ok_or(DropReason::Address)?;
         let cx = Context {
@@ -324,12 +326,7 @@ impl Connection {
     }
 
     /// What the first authentic packets of a handshake change.
-    fn on_first_words(
-        &mut self,
-        id: PacketNumberSpace,
-        scid: crate::cid::id::ConnectionId,
-        now: Instant,
-    ) {
+    fn on_first_words(&mut self, id: PacketNumberSpace, scid: ConnectionId) {
         if self.handshake.ids.peer_scid.is_none() {
             self.handshake.ids.peer_scid = Some(scid);
             self.remote_cids.replace_first(scid);
@@ -353,10 +350,7 @@ impl Connection {
 
     fn path_of(&mut self, meta: &Meta, now: Instant) -> Option<PathId> {
         let known = self.paths.find(meta.dst, meta.src);
-        known.or_else(|| {
-            let id = self.paths.add(meta.dst, meta.src, &self.params, now)?;
-            Some(id)
-        })
+        known.or_else(|| self.paths.add(meta.dst, meta.src, &self.params, now))
     }
 
     /// Hands the frames of an opened packet to the components, and notes that it came.
@@ -436,7 +430,7 @@ impl Connection {
     }
 }
 
-fn meta_of<D: AsRef<[u8]>>(d: &Datagram<D>) -> Meta {
+const fn meta_of<D: AsRef<[u8]>>(d: &Datagram<D>) -> Meta {
     Meta {
         src: d.source(),
         dst: d.destination(),

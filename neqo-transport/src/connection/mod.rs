@@ -53,7 +53,9 @@ use crate::{
     wire::tparams::TransportParameters,
 };
 
-/// A QUIC connection, client or server. It opens no socket and reads no clock: datagrams go in by
+/// A QUIC connection, client or server.
+///
+/// It opens no socket and reads no clock: datagrams go in by
 /// [`Connection::process_input`], come out by [`Connection::write_batch`] (or the owned shapes
 /// [`Connection::process_output`] and [`Connection::process_multiple_output`]), and each call is
 /// told the time, which must never go backwards.

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use neqo_common::{Batch as OwnedBatch, BatchRef, Datagram, Ecn, Role, Tos};
+use neqo_common::{Batch as OwnedBatch, BatchRef, Datagram, Ecn, Role};
 
 use super::{Connection, State, close::Closer};
 use crate::{
@@ -22,7 +22,6 @@ use crate::{
     },
     wire::{
         header::{LongType, encode::{self, LongHeader}},
-        put::Put as _,
     },
 };
 
@@ -143,8 +142,9 @@ impl Connection {
             State::Draining { .. } => return self.callback(now),
             _ => self.paths.wants_to_probe().unwrap_or_else(|| self.paths.primary_id()),
         };
+        let mark = self.paths.get(path).ecn.mark();
         let mut batch = Batch::new(buf, self.paths.get(path).mtu, max.get());
-        let result = self.fill(now, path, &mut batch);
+        let result = self.fill(now, path, mark, &mut batch);
         debug_assert!(self.consistent());
         let (count, len) = (batch.count(), batch.len());
         let Some((payload, segment)) = batch.finish() else {
@@ -163,7 +163,7 @@ impl Connection {
         self.stats.datagrams_tx += count as u64;
         let (local, remote) = (p.local, p.remote);
         NonZeroUsize::new(segment).map_or(Transmit::None, |segment| {
-            Transmit::Batch(BatchRef::new(local, remote, Tos::default(), segment, payload))
+            Transmit::Batch(BatchRef::new(local, remote, mark.into(), segment, payload))
         })
     }
 
@@ -173,9 +173,22 @@ impl Connection {
         })
     }
 
-    fn fill(&mut self, now: Instant, path: PathId, batch: &mut Batch<'_>) -> Res<()> {
-        if self.closer.is_some() {
-            return self.write_close(now, path, batch);
+    fn fill(
+        &mut self,
+        now: Instant,
+        path: PathId,
+        mark: Ecn,
+        batch: &mut Batch<'_>,
+    ) -> Res<()> {
+        if let Some(closer) = self.closer.take() {
+            let closer = if closer.is_due() {
+                self.write_close(&closer, path, batch)?;
+                closer.after_sending()
+            } else {
+                closer
+            };
+            self.closer = Some(closer);
+            return Ok(());
         }
         let mtu = self.paths.get(path).mtu;
         let mut budget = self.budget(now, path);
@@ -187,6 +200,7 @@ impl Connection {
             let turn = Turn {
                 now,
                 path,
+                mark,
                 window_open: budget >= mtu,
             };
             let in_flight = self.write_datagram(&turn, &mut dgram)?;
@@ -316,7 +330,7 @@ impl Connection {
             ack_eliciting,
             in_flight,
             path: turn.path,
-            ecn: Ecn::NotEct,
+            ecn: turn.mark,
             mtu_probe: false,
         };
         draft.sent(sent);
@@ -328,7 +342,9 @@ impl Connection {
             space.probe_sent();
             self.idle.on_sent(turn.now);
         }
-        self.paths.get_mut(turn.path).sender.on_packet_sent(&sent);
+        let path = self.paths.get_mut(turn.path);
+        path.sender.on_packet_sent(&sent);
+        path.ecn.on_sent(turn.mark);
         self.stats.packets_tx += 1;
         written.in_flight += if in_flight { size } else { 0 };
         written.last = Some(id);
@@ -370,16 +386,7 @@ impl Connection {
     }
 
     /// Says CONNECTION_CLOSE at every level that has keys, in one datagram.
-    fn write_close(&mut self, _now: Instant, path: PathId, batch: &mut Batch<'_>) -> Res<()> {
-        let Some(closer) = self.closer.take_if(|c| c.is_due()) else {
-            return Ok(());
-        };
-        let result = self.write_close_datagram(&closer, path, batch);
-        self.closer = Some(closer.after_sending());
-        result
-    }
-
-    fn write_close_datagram(
+    fn write_close(
         &mut self,
         closer: &Closer,
         path: PathId,
@@ -428,6 +435,8 @@ impl Connection {
 struct Turn {
     now: Instant,
     path: PathId,
+    /// How the datagrams of the batch are marked.
+    mark: Ecn,
     /// Whether congestion control and the pacer let a full datagram go.
     window_open: bool,
 }

@@ -136,7 +136,7 @@ impl Connection {
                 self.detect_lost(id, now);
             }
         } else if let Some((_, id)) = self.pto_deadline().filter(|(at, _)| *at <= now) {
-            self.on_pto(id, now);
+            self.on_pto(id);
         }
         if self.keep_alive_time().is_some_and(|at| at <= now)
             && let Some(space) = self.spaces.get_mut(PacketNumberSpace::ApplicationData)
@@ -160,7 +160,7 @@ impl Connection {
         }
     }
 
-    fn on_pto(&mut self, id: PacketNumberSpace, now: Instant) {
+    fn on_pto(&mut self, id: PacketNumberSpace) {
         self.pto.expired();
         self.stats.add_pto(self.pto.count());
         qdebug!("{self} probes {id:?} for the {}th time", self.pto.count());

@@ -83,11 +83,6 @@ impl Keys {
         self.seal.is_some()
     }
 
-    /// Whether packets can be opened.
-    pub const fn can_open(&self) -> bool {
-        self.open.is_some()
-    }
-
     /// The keys that unmask headers: they are the same in all phases (RFC 9001 §6.1).
     pub const fn unmasker(&self) -> Option<&OpenKeys> {
         self.open.as_ref()

@@ -46,11 +46,6 @@ impl Validation {
         }
     }
 
-    /// Whether a challenge is outstanding.
-    pub const fn in_progress(&self) -> bool {
-        self.challenge.is_some()
-    }
-
     /// Whether all challenges went unanswered.
     pub const fn has_failed(&self) -> bool {
         self.failed

@@ -114,8 +114,8 @@ impl Admission {
             return Verdict::Drop(Dropped::Overload);
         }
         // hardening A23
-        let doubt = self.validate != ValidateAddress::Never
-            || load.half_open >= self.limits.retry_above;
+        let doubt =
+            self.validate != ValidateAddress::Never || load.half_open >= self.limits.retry_above;
         if doubt && !returned {
             return Verdict::Retry;
         }
@@ -125,7 +125,9 @@ impl Admission {
 
 #[cfg(test)]
 mod tests {
-    use super::{Admission, ConnectionId, Dropped, Load, Proof, ValidateAddress, Verdict, Violation};
+    use super::{
+        Admission, ConnectionId, Dropped, Load, Proof, ValidateAddress, Verdict, Violation,
+    };
 
     const IDLE: Load = Load {
         connections: 0,

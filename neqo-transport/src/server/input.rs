@@ -170,13 +170,8 @@ impl Server {
         //# When a server receives an Initial packet with an address validation token, it
         //# MUST attempt to validate the token, unless it has already completed address
         //# validation.
-        let proof = self
-            .tokens
-            .check(p.token(&d), d.source(), p.dcid(), now);
-        match self
-            .admission
-            .judge(p.dcid(), &proof, self.roster.load())
-        {
+        let proof = self.tokens.check(p.token(&d), d.source(), p.dcid(), now);
+        match self.admission.judge(p.dcid(), &proof, self.roster.load()) {
             Verdict::Accept => self.accept(d, version, p, &proof, now),
             Verdict::Retry => self.retry(&d, version, p, now),
             Verdict::Refuse(violation) => self.refuse(&d, version, p, violation),
@@ -251,7 +246,11 @@ impl Server {
     ) -> Result<(), Dropped> {
         let router = &mut self.roster.router;
         let fresh = router.fresh(&mut self.random).ok_or(Dropped::Internal)?;
-        let packet = own(refuse::packet(version, [p.dcid(), p.scid(), &fresh], violation))?;
+        let packet = own(refuse::packet(
+            version,
+            [p.dcid(), p.scid(), &fresh],
+            violation,
+        ))?;
         self.respond(d, packet)?;
         self.stats.refused += 1;
         Ok(())
@@ -277,12 +276,7 @@ impl Server {
     }
 
     /// Tells the sender of a packet with a short header that its connection is gone.
-    fn reset(
-        &mut self,
-        d: &Datagram<&mut [u8]>,
-        first: u8,
-        now: Instant,
-    ) -> Result<(), Dropped> {
+    fn reset(&mut self, d: &Datagram<&mut [u8]>, first: u8, now: Instant) -> Result<(), Dropped> {
         if !reset::looks_short(first) {
             return Err(Dropped::Header);
         }

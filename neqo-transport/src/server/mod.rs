@@ -40,13 +40,13 @@ use std::{
 use neqo_common::Random;
 use neqo_crypto::ResetKey;
 
+use self::{
+    accept::Admission, reset::Resetter, responses::Responses, retry::Tokens, roster::Roster,
+};
 pub use self::{
     accept::{Limits, ValidateAddress},
     stats::{Dropped, ServerStats},
     table::ConnectionHandle,
-};
-use self::{
-    accept::Admission, reset::Resetter, responses::Responses, retry::Tokens, roster::Roster,
 };
 use crate::{
     Misuse, Res,

@@ -21,10 +21,7 @@ pub fn may_answer(local: SocketAddr, remote: SocketAddr) -> bool {
     // host did not tell; seen from any other address, such a source is forged.
     let foreign_link = is_link_local(there) && !is_link_local(here) && !here.is_unspecified();
     let ourselves = here == there && local.port() == remote.port();
-    !elsewhere
-        && !foreign_link
-        && !ourselves
-        && SERVICES.binary_search(&remote.port()).is_err()
+    !elsewhere && !foreign_link && !ourselves && SERVICES.binary_search(&remote.port()).is_err()
 }
 
 const fn is_link_local(ip: IpAddr) -> bool {

@@ -216,7 +216,10 @@ mod tests {
     use proptest::{collection::vec, prelude::any, proptest};
 
     use super::{Claim, ConnectionId, Instant, Proof, Tokens, Version, canonical, limits, packet};
-    use crate::{cid::id::EmptyConnectionIdGenerator, wire::header::{Packet, QuicBit}};
+    use crate::{
+        cid::id::EmptyConnectionIdGenerator,
+        wire::header::{Packet, QuicBit},
+    };
 
     const MS: Duration = Duration::from_millis(1);
 
@@ -253,7 +256,11 @@ mod tests {
     //# address and port in client packets remain constant.
     #[test]
     fn bound_to_address_and_connection_id() {
-        let Setup { now, mut tokens, client } = setup();
+        let Setup {
+            now,
+            mut tokens,
+            client,
+        } = setup();
         let token = tokens.issue(client, &cid(1), &cid(2), now).unwrap();
         assert_eq!(tokens.check(&token, client, &cid(2), now), GOOD());
         let mapped = addr("[::ffff:192.0.2.7]:50000");
@@ -264,7 +271,10 @@ mod tests {
             ("[2001:db8::1]:50000", cid(2)),
             ("192.0.2.7:50000", cid(1)),
         ] {
-            assert_eq!(tokens.check(&token, addr(other), &dcid, now), Proof::Invalid);
+            assert_eq!(
+                tokens.check(&token, addr(other), &dcid, now),
+                Proof::Invalid
+            );
         }
     }
 
@@ -273,7 +283,11 @@ mod tests {
     //# are only accepted for a short time, as they are returned immediately by clients.
     #[test]
     fn expiry_and_rotation() {
-        let Setup { now, mut tokens, client } = setup();
+        let Setup {
+            now,
+            mut tokens,
+            client,
+        } = setup();
         let key = limits::TOKEN_KEY_LIFETIME;
         let late = now + key - MS;
         let token = tokens.issue(client, &cid(1), &cid(2), late).unwrap();
@@ -282,7 +296,10 @@ mod tests {
         assert_eq!(tokens.id, 1);
         let end = late + limits::RETRY_TOKEN_LIFETIME;
         assert_eq!(tokens.check(&token, client, &cid(2), end), GOOD());
-        assert_eq!(tokens.check(&token, client, &cid(2), end + MS), Proof::Invalid);
+        assert_eq!(
+            tokens.check(&token, client, &cid(2), end + MS),
+            Proof::Invalid
+        );
         // A clock that was turned back does not make it young.
         assert_eq!(tokens.check(&token, client, &cid(2), now), Proof::Invalid);
         // Both keys are gone after a long pause.
@@ -298,7 +315,11 @@ mod tests {
     // hardening A19
     #[test]
     fn every_alteration_proves_nothing() {
-        let Setup { now, mut tokens, client } = setup();
+        let Setup {
+            now,
+            mut tokens,
+            client,
+        } = setup();
         let token = tokens.issue(client, &cid(1), &cid(2), now).unwrap();
         for i in 0..token.len() {
             let mut bad = token.clone();
@@ -306,7 +327,9 @@ mod tests {
             assert_eq!(tokens.check(&bad, client, &cid(2), now), Proof::None);
             assert_eq!(tokens.check(&token[..i], client, &cid(2), now), Proof::None);
         }
-        let other = Tokens::new(now).issue(client, &cid(1), &cid(2), now).unwrap();
+        let other = Tokens::new(now)
+            .issue(client, &cid(1), &cid(2), now)
+            .unwrap();
         assert_eq!(tokens.check(&other, client, &cid(2), now), Proof::None);
     }
 
@@ -333,14 +356,22 @@ mod tests {
     #[test]
     fn retry_packets_answer_the_packet() {
         let mut random = Random::from_seed([5; 32]);
-        let raw = packet(Version::Version1, [&cid(1), &cid(3), &cid(2)], b"token", &mut random);
+        let raw = packet(
+            Version::Version1,
+            [&cid(1), &cid(3), &cid(2)],
+            b"token",
+            &mut random,
+        );
         let raw = raw.unwrap();
         let decoded = Packet::decode(&raw, &EmptyConnectionIdGenerator, QuicBit::Required);
         let Ok(Packet::Retry(retry)) = decoded else {
             panic!("not a Retry");
         };
         assert!(retry.is_valid(&cid(1)));
-        assert_eq!((retry.dcid, retry.scid, retry.token), (cid(3), cid(2), &b"token"[..]));
+        assert_eq!(
+            (retry.dcid, retry.scid, retry.token),
+            (cid(3), cid(2), &b"token"[..])
+        );
     }
 
     //= rfc9000#section-17.2.5.1 type=test
@@ -349,6 +380,14 @@ mod tests {
     #[test]
     fn never_the_clients_choice() {
         let mut random = Random::from_seed([5; 32]);
-        assert!(packet(Version::Version1, [&cid(1), &cid(3), &cid(1)], b"t", &mut random).is_err());
+        assert!(
+            packet(
+                Version::Version1,
+                [&cid(1), &cid(3), &cid(1)],
+                b"t",
+                &mut random
+            )
+            .is_err()
+        );
     }
 }

@@ -248,6 +248,12 @@ impl Roster {
         }
     }
 
+    /// What is known about a connection.
+    #[cfg(test)]
+    pub fn table_entry(&self, handle: ConnectionHandle) -> &Entry {
+        self.table.get(handle).unwrap()
+    }
+
     /// How much is kept in all tables and queues together.
     #[cfg(test)]
     pub fn footprint(&self) -> usize {

@@ -67,11 +67,10 @@ impl Router {
     /// A new connection ID that belongs to no connection.
     pub fn fresh(&mut self, random: &mut Random) -> Option<ConnectionId> {
         const TRIES: usize = 8;
-        (0..TRIES)
-            .find_map(|_| {
-                let cid = self.generator.generate_cid(random)?;
-                (!self.map.contains_key(&cid)).then_some(cid)
-            })
+        (0..TRIES).find_map(|_| {
+            let cid = self.generator.generate_cid(random)?;
+            (!self.map.contains_key(&cid)).then_some(cid)
+        })
     }
 
     /// Routes `cid` to a connection, unless another one has it.
@@ -127,7 +126,14 @@ impl Router {
         (to, len)
     }
 
+    /// Where a connection ID lands.
+    #[cfg(test)]
+    pub fn hash(&self, cid: &ConnectionId) -> u64 {
+        self.map.hasher().hash_one(cid)
+    }
+
     /// How many connection IDs are routed.
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.map.len()
     }

@@ -77,6 +77,7 @@ impl Timers {
     }
 
     /// How many connections have a deadline.
+    #[cfg(test)]
     pub const fn len(&self) -> usize {
         self.heap.len()
     }

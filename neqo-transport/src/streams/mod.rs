@@ -36,6 +36,7 @@ use neqo_common::Role;
 pub(crate) use pool::Pool;
 use recv::{Lent, RecvStream};
 use sched::Scheduler;
+pub use api::{RecvStats as RecvStreamStats, SendStats as SendStreamStats};
 pub use sched::{RetransmissionPriority, SendGroupId, SendOrder, TransmissionPriority};
 use send::SendStream;
 use store::{Kind, Queue, Slot, Store};

@@ -23,7 +23,7 @@ impl Streams {
             || !self.control.is_empty()
     }
 
-    /// Writes what waits of RESET_STREAM, STOP_SENDING, MAX_* and *_BLOCKED, as far as it fits.
+    /// Writes what waits of `RESET_STREAM`, `STOP_SENDING`, MAX_* and *_BLOCKED, as far as it fits.
     pub(crate) fn write_control(&mut self, tx: &mut Tx<'_, '_, '_>) {
         self.write_connection_limits(tx);
         self.write_stream_counts(tx);
@@ -195,7 +195,9 @@ impl Streams {
                 Wrote::Frame => {}
                 Wrote::NoRoom => {
                     // Datagrams of a batch have one size, and there is more to send.
-                    encode::padding(tx.pkt, tx.remaining());
+                    if tx.pkt.is_ack_eliciting() {
+                        encode::padding(tx.pkt, tx.remaining());
+                    }
                     break;
                 }
                 Wrote::Nothing => {

@@ -255,13 +255,9 @@ impl Store {
     }
 
     /// Every live slot.
-    pub(super) fn slots(&self) -> impl Iterator<Item = Slot> + use<> {
-        let live: Vec<Slot> = (0..)
-            .zip(&self.slots)
-            .filter(|(_, s)| s.is_some())
-            .map(|(i, _)| i)
-            .collect();
-        live.into_iter()
+    pub(super) fn slots(&self) -> Vec<Slot> {
+        let slots = (0..).zip(&self.slots);
+        slots.filter(|(_, s)| s.is_some()).map(|(i, _)| i).collect()
     }
 
     /// How many entries there are, live or not.

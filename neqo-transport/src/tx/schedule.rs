@@ -13,7 +13,7 @@ use crate::{
     recovery::token::Token,
     space::{PacketNumberSpace, ack::AckTracker},
     streams::Streams,
-    wire::{frame::encode, put::Put as _},
+    wire::frame::encode,
 };
 
 /// How much a packet may carry.

@@ -119,7 +119,7 @@ impl World {
             self.pair.client.acked(&p);
         } else {
             self.pair.client.lost(&p);
-            if arg % 2 == 0 {
+            if arg.is_multiple_of(2) {
                 // A late acknowledgement.
                 self.pair.client.acked(&p);
             }
@@ -138,7 +138,7 @@ impl World {
                 continue;
             }
             let mut buf = vec![0; arg % 3000];
-            let (got, fin) = if arg % 2 == 0 {
+            let (got, fin) = if arg.is_multiple_of(2) {
                 let (n, fin) = s.recv(*id, &mut buf).unwrap();
                 (Bytes::copy_from_slice(&buf[..n]), fin)
             } else {

@@ -28,9 +28,13 @@ fn senders_keep_both_limits() {
             "buffered all the same"
         );
         let packets = p.client.write_all();
-        let sent: usize = packets.iter().flat_map(|p| p.data()).map(|d| d.1).sum();
+        let sent: usize = packets
+            .iter()
+            .flat_map(super::Packet::data)
+            .map(|d| d.1)
+            .sum();
         assert_eq!(sent, 5000);
-        let told: Vec<_> = packets.iter().flat_map(|p| p.tokens()).collect();
+        let told: Vec<_> = packets.iter().flat_map(super::Packet::tokens).collect();
         assert_eq!(told.iter().filter(|t| **t == blocked).count(), 1);
         // Told again when it was lost, but not otherwise.
         p.client.s.send(id, &[3; 10]).unwrap();
@@ -222,8 +226,8 @@ fn stream_limits() {
     p.client.s.on_max_streams(StreamType::BiDi, 4);
     assert!(p.client.events().is_empty());
     // One stream ends, so one more can be opened.
+    p.server.stream(ids[0], 0, b"", false).unwrap();
     for end in [&mut p.client, &mut p.server] {
-        let _ = end.stream(ids[0], 0, b"", false);
         end.s.close_send(ids[0]).unwrap();
     }
     p.settle();
@@ -257,7 +261,7 @@ fn the_buffer_is_bounded_and_writable_comes_back() {
     while p.client.events().is_empty() {
         sent += p.client.write(ROOM).unwrap().data()[0].1;
     }
-    assert!(sent >= MAX_SEND_UNSENT / 4 && sent < MAX_SEND_UNSENT / 4 + ROOM);
+    assert!((MAX_SEND_UNSENT / 4..MAX_SEND_UNSENT / 4 + ROOM).contains(&sent));
     p.client.write_all();
     assert!(p.client.events().is_empty());
     // With a watermark, more space is waited for.
@@ -315,7 +319,7 @@ fn early_limits_are_raised() {
         .client
         .write_all()
         .iter()
-        .flat_map(|p| p.data())
+        .flat_map(super::Packet::data)
         .map(|d| d.1)
         .sum();
     assert_eq!(sent, 20);

@@ -70,8 +70,8 @@ fn honest_loss_is_no_attack() {
             r.insert((i * PACKET) as u64, data, &mut pool).unwrap();
         }
         assert!(r.memory() < 40 << 20, "{}", r.memory());
-        for i in 0..n {
-            let data = Payload::owned(&datagrams[i], &datagrams[i]);
+        for (i, datagram) in datagrams.iter().enumerate() {
+            let data = Payload::owned(datagram, datagram);
             r.insert((i * PACKET) as u64, data, &mut pool).unwrap();
         }
         assert_eq!(r.readable(), (n * PACKET) as u64);
@@ -97,8 +97,7 @@ fn small_frames_do_not_pin_datagrams() {
     assert!(r.memory() < 8 * 20_000, "{}", r.memory());
     // Nor do large ones without bound: a reader that is behind gets copies.
     let mut r = Reassembly::default();
-    for i in 0..2000 {
-        let datagram = &datagrams[i];
+    for (i, datagram) in datagrams.iter().take(2000).enumerate() {
         r.insert(
             i as u64 * 1200,
             Payload::owned(datagram, datagram),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use neqo_common::{Decoder, Role};
 
-use super::{StreamEvent, StreamFrame, Streams, Token, flow::InitialLimits};
+use super::{StreamEvent, StreamFrame, Streams, Token, flow::limits::InitialLimits};
 use crate::{
     Res,
     recovery::sent::SentPackets,
@@ -128,7 +128,9 @@ impl End {
         let mut sent = SentPackets::default();
         let mut tokens = sent.draft();
         let mut batch = Batch::new(&mut buf, room + TAG, 1);
-        let mut datagram = batch.datagram(usize::MAX).unwrap();
+        let Some(mut datagram) = batch.datagram(usize::MAX) else {
+            panic!("the first of a batch");
+        };
         let mut pkt = datagram.packet();
         let mut tx = Tx {
             pkt: &mut pkt,

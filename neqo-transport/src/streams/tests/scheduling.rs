@@ -49,7 +49,11 @@ fn packets_are_filled_exactly() {
         for packet in full {
             assert_eq!(packet.0.len(), ROOM, "{each} {:?}", packet.data());
         }
-        let sent: usize = packets.iter().flat_map(|p| p.data()).map(|d| d.1).sum();
+        let sent: usize = packets
+            .iter()
+            .flat_map(super::Packet::data)
+            .map(|d| d.1)
+            .sum();
         assert_eq!(sent, 40 * each);
     }
 }
@@ -119,36 +123,39 @@ fn lost_data_has_a_level_of_its_own() {
 
 #[test]
 fn order_within_a_group_and_turns_between_groups() {
-    let (mut p, ids) = pair(6, 8 * ROOM);
-    let (g, h) = (SendGroupId::new(1), SendGroupId::new(2));
-    let [a, b, c, d, e, f] = ids[..] else {
+    let (mut pair, ids) = pair(6, 8 * ROOM);
+    let (one, two) = (SendGroupId::new(1), SendGroupId::new(2));
+    let [low, high, equal, behind, loose, plain] = ids[..] else {
         unreachable!()
     };
-    let s = &mut p.client.s;
+    let streams = &mut pair.client.s;
     for id in &ids {
-        s.fairness(*id, true).unwrap();
+        streams.fairness(*id, true).unwrap();
     }
     for (id, group, order) in [
-        (a, Some(g), Some(1)),
-        (b, Some(g), Some(7)),
-        (c, Some(g), Some(7)),
-        (d, Some(h), Some(-5)),
-        (e, Some(h), None),
-        (f, None, None),
+        (low, Some(one), Some(1)),
+        (high, Some(one), Some(7)),
+        (equal, Some(one), Some(7)),
+        (behind, Some(two), Some(-5)),
+        (loose, Some(two), None),
+        (plain, None, None),
     ] {
-        s.sendgroup(id, group).unwrap();
-        s.sendorder(id, order).unwrap();
+        streams.sendgroup(id, group).unwrap();
+        streams.sendorder(id, order).unwrap();
     }
-    // Plain streams and groups alternate; in the first group b and c go before a.
-    assert_eq!(order(&mut p, 8), [f, b, f, e, f, d, f, c]);
-    // When its betters are done, a gets the group's turns.
-    p.client.s.reset_send(b, 0).unwrap();
-    p.client.s.reset_send(c, 0).unwrap();
-    p.client.s.reset_send(f, 0).unwrap();
-    assert_eq!(order(&mut p, 3), [e, d, a]);
-    p.client.s.sendorder(d, None).unwrap();
-    p.client.s.sendgroup(d, None).unwrap();
-    assert_eq!(order(&mut p, 4), [d, e, d, a]);
+    // Plain streams and groups alternate; in the first group two go before the third.
+    assert_eq!(
+        order(&mut pair, 8),
+        [plain, high, plain, loose, plain, behind, plain, equal]
+    );
+    // When its betters are done, the third gets the turns of the group.
+    pair.client.s.reset_send(high, 0).unwrap();
+    pair.client.s.reset_send(equal, 0).unwrap();
+    pair.client.s.reset_send(plain, 0).unwrap();
+    assert_eq!(order(&mut pair, 3), [loose, behind, low]);
+    pair.client.s.sendorder(behind, None).unwrap();
+    pair.client.s.sendgroup(behind, None).unwrap();
+    assert_eq!(order(&mut pair, 4), [behind, loose, behind, low]);
 }
 
 #[test]

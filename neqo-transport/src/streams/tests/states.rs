@@ -200,14 +200,14 @@ fn ends() -> Vec<(&'static str, End)> {
     add("fresh", |_| {});
     add("size known", |e| e.stream(C_BIDI, 1, b"", true).unwrap());
     add("data received", |e| {
-        e.stream(C_BIDI, 0, b"x", true).unwrap()
+        e.stream(C_BIDI, 0, b"x", true).unwrap();
     });
     add("data read", |e| {
         e.stream(C_BIDI, 0, b"x", true).unwrap();
         assert_eq!(e.read(C_BIDI), (b"x".to_vec(), true));
     });
     add("reset received", |e| {
-        e.s.on_reset_stream(C_BIDI, 1, 1).unwrap()
+        e.s.on_reset_stream(C_BIDI, 1, 1).unwrap();
     });
     add("reset read", |e| {
         e.s.on_reset_stream(C_BIDI, 1, 1).unwrap();
