@@ -1,9 +1,6 @@
 //! How connections begin.
 
-use std::{
-    net::SocketAddr,
-    time::Instant,
-};
+use std::{net::SocketAddr, time::Instant};
 
 use neqo_common::{Random, Role};
 use neqo_crypto::{Events as TlsEvents, ResetKey, Session, Version};

@@ -32,14 +32,20 @@ impl Connection {
             _ => {}
         }
         let pto = self.pto();
-        let recovery = self.loss_time().map(|(at, _)| at).or_else(|| self.pto_deadline().map(|(at, _)| at));
+        let recovery = self
+            .loss_time()
+            .map(|(at, _)| at)
+            .or_else(|| self.pto_deadline().map(|(at, _)| at));
         let acks = self
             .spaces
             .iter()
             .filter(|(_, s)| s.keys.can_seal())
             .filter_map(|(_, s)| s.acks.ack_time());
         let keys = self.spaces.iter().filter_map(|(_, s)| s.keys.drop_time());
-        let paths = self.paths.iter().filter_map(|(_, p)| p.validation.next_timeout());
+        let paths = self
+            .paths
+            .iter()
+            .filter_map(|(_, p)| p.validation.next_timeout());
         recovery
             .into_iter()
             .chain(acks)
@@ -167,7 +173,8 @@ impl Connection {
         self.with_fate(id, |loss, fate| loss.probe(fate));
         // What waits in the other handshake space is of use in the same datagram.
         for (other, space) in self.spaces.iter_mut() {
-            let coalesced = other < PacketNumberSpace::ApplicationData && space.crypto.wants_to_send();
+            let coalesced =
+                other < PacketNumberSpace::ApplicationData && space.crypto.wants_to_send();
             if space.keys.can_seal() && (other == id || coalesced) {
                 space.owe_probes(PROBES);
             }

@@ -7,12 +7,8 @@ use neqo_crypto::{AuthenticationStatus, Event, Level};
 
 use super::{Connection, State};
 use crate::{
-    Error, Misuse, Res, Violation,
-    events::ConnectionEvent,
-    rx::payload::Payload,
-    space::PacketNumberSpace,
-    streams::PeerLimits,
-    wire::tparams::TransportParameters,
+    Error, Misuse, Res, Violation, events::ConnectionEvent, rx::payload::Payload,
+    space::PacketNumberSpace, streams::PeerLimits, wire::tparams::TransportParameters,
 };
 
 impl Connection {
