@@ -180,6 +180,9 @@ impl Error {
     pub fn code(&self) -> TransportError {
         match self {
             Self::Peer(v) => v.code(),
+            Self::Crypto(neqo_crypto::Error::ProtocolViolation(what)) => {
+                Violation::ProtocolViolation(what).code()
+            }
             Self::Crypto(e) => 0x100 + TransportError::from(e.alert()),
             Self::VersionNegotiation => Violation::VersionNegotiation.code(),
             Self::Api(_) | Self::Internal(_) => 0x01,

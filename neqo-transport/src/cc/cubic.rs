@@ -157,3 +157,6 @@ impl Avoidance for Cubic {
         *self = Self::default();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -63,7 +63,7 @@ impl HyStart {
 
     /// An ACK frame arrived; the newest packet that it acknowledges was sent at `newest`.
     pub fn on_ack(&mut self, newest: Instant, sample: Option<Duration>, now: Instant) -> Phase {
-        if self.round_start.is_none_or(|start| newest > start) && self.end_round(now) {
+        if self.round_start.is_none_or(|start| newest >= start) && self.end_round(now) {
             return Phase::Done;
         }
         if let Some(sample) = sample {
@@ -106,5 +106,90 @@ impl HyStart {
                 });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::{CSS_ROUNDS, HyStart, Phase, RTT_SAMPLES};
+    use crate::recovery::testing::{ms, now};
+
+    const MTU: usize = 1200;
+
+    /// A round of as many acknowledgements as samples are needed, each with this RTT.
+    fn round(h: &mut HyStart, t: &mut Instant, rtt: u64) -> Phase {
+        let mut phase = Phase::Doubling;
+        let sent = *t;
+        *t += ms(rtt);
+        for _ in 0..RTT_SAMPLES {
+            phase = h.on_ack(sent + ms(1), Some(ms(rtt)), *t);
+        }
+        phase
+    }
+
+    #[test]
+    fn steady_round_trips_keep_doubling() {
+        let (mut h, mut t) = (HyStart::default(), now());
+        for rtt in [50, 52, 55, 50, 56, 50] {
+            assert_eq!(round(&mut h, &mut t, rtt), Phase::Doubling);
+        }
+    }
+
+    #[test]
+    fn rising_round_trips_end_slow_start_after_five_rounds() {
+        let (mut h, mut t) = (HyStart::default(), now());
+        assert_eq!(round(&mut h, &mut t, 64), Phase::Doubling);
+        assert_eq!(round(&mut h, &mut t, 71), Phase::Doubling);
+        assert_eq!(round(&mut h, &mut t, 71 + 71 / 8 + 1), Phase::Conservative);
+        for _ in 1..CSS_ROUNDS {
+            assert_eq!(round(&mut h, &mut t, 90), Phase::Conservative);
+        }
+        assert_eq!(h.on_ack(t + ms(1), Some(ms(90)), t + ms(90)), Phase::Done);
+    }
+
+    #[test]
+    fn a_passing_rise_is_forgiven() {
+        let (mut h, mut t) = (HyStart::default(), now());
+        round(&mut h, &mut t, 64);
+        assert_eq!(round(&mut h, &mut t, 80), Phase::Conservative);
+        assert_eq!(round(&mut h, &mut t, 65), Phase::Doubling);
+    }
+
+    #[test]
+    fn the_rise_that_counts_is_bounded() {
+        // An eighth of 8 ms is 1 ms, but less than 4 ms does not count.
+        let (mut h, mut t) = (HyStart::default(), now());
+        round(&mut h, &mut t, 8);
+        assert_eq!(round(&mut h, &mut t, 11), Phase::Doubling);
+        assert_eq!(round(&mut h, &mut t, 15), Phase::Conservative);
+        // An eighth of 400 ms is 50 ms, but 16 ms always count.
+        let (mut h, mut t) = (HyStart::default(), now());
+        round(&mut h, &mut t, 400);
+        assert_eq!(round(&mut h, &mut t, 416), Phase::Conservative);
+    }
+
+    #[test]
+    fn few_samples_say_nothing() {
+        let (mut h, mut t) = (HyStart::default(), now());
+        round(&mut h, &mut t, 64);
+        for _ in 1..RTT_SAMPLES {
+            assert_eq!(
+                h.on_ack(t + ms(1), Some(ms(900)), t + ms(2)),
+                Phase::Doubling
+            );
+        }
+        assert_eq!(h.on_ack(t + ms(1), None, t + ms(2)), Phase::Doubling);
+    }
+
+    #[test]
+    fn growth() {
+        let grow = |phase, paced| HyStart::growth(phase, 20 * MTU, MTU, paced);
+        assert_eq!(grow(Phase::Doubling, true), 20 * MTU);
+        assert_eq!(grow(Phase::Doubling, false), 8 * MTU);
+        assert_eq!(grow(Phase::Conservative, true), 5 * MTU);
+        assert_eq!(grow(Phase::Conservative, false), 2 * MTU);
+        assert_eq!(grow(Phase::Done, true), 0);
     }
 }

@@ -32,7 +32,7 @@ pub struct Rate {
 
 impl Rate {
     /// Numerator and denominator, in bytes and nanoseconds.
-    fn fraction(&self) -> (u128, u128) {
+    const fn fraction(&self) -> (u128, u128) {
         let (n, d) = if self.slow_start { (2, 1) } else { (5, 4) };
         (
             (self.cwnd as u128).saturating_mul(n),
@@ -141,5 +141,126 @@ impl Pacer {
     /// UDP payloads have this size from now on, in bytes.
     pub const fn set_mtu(&mut self, mtu: usize) {
         self.mtu = mtu;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{MAX_BATCH, Pacer, Rate};
+    use crate::{
+        cc::window::initial_window,
+        recovery::testing::{ms, now},
+    };
+
+    const MTU: usize = 1200;
+
+    const fn rate(cwnd: usize, rtt: Duration) -> Rate {
+        Rate {
+            cwnd,
+            rtt,
+            slow_start: false,
+        }
+    }
+
+    //= rfc9002#section-7.7 type=test
+    //# Senders SHOULD limit bursts to the
+    //# initial congestion window
+    #[test]
+    fn a_slow_path_gets_an_initial_window_and_then_single_packets() {
+        let (start, rate) = (now(), rate(20 * MTU, ms(100)));
+        let mut pacer = Pacer::new(MTU, start);
+        assert_eq!(pacer.budget(start, &rate), initial_window(MTU));
+        pacer.on_sent(initial_window(MTU));
+        assert_eq!(pacer.budget(start, &rate), 0);
+        // 1.25 × 20 packets in 100 ms: one in 4 ms.
+        assert_eq!(pacer.next_send(start, &rate), Some(start + ms(4)));
+        assert_eq!(pacer.budget(start + ms(3), &rate), 0);
+        assert_eq!(pacer.next_send(start + ms(3), &rate), Some(start + ms(4)));
+        assert_eq!(pacer.budget(start + ms(4), &rate), MTU);
+        assert_eq!(pacer.next_send(start + ms(4), &rate), None);
+        // What is not used gathers, up to the burst.
+        let later = start + Duration::from_secs(9);
+        assert_eq!(pacer.budget(later, &rate), initial_window(MTU));
+    }
+
+    #[test]
+    fn a_fast_path_gets_batches() {
+        // 100 MB/s
+        let (start, rate) = (now(), rate(4_000_000, ms(50)));
+        let mut pacer = Pacer::new(MTU, start);
+        let mut t = start + ms(10);
+        assert_eq!(pacer.budget(t, &rate), 300_000, "three milliseconds' worth");
+        pacer.on_sent(300_000);
+        let mut sent = 0;
+        for _ in 0..100 {
+            t = pacer.next_send(t, &rate).unwrap();
+            let budget = pacer.budget(t, &rate);
+            assert_eq!(budget, MAX_BATCH);
+            pacer.on_sent(budget);
+            sent += budget;
+        }
+        let expected = Duration::from_secs_f64(f64::from(u32::try_from(sent).unwrap()) / 1e8);
+        let actual = t - (start + ms(10));
+        assert!(actual.abs_diff(expected) < Duration::from_micros(10));
+    }
+
+    #[test]
+    fn asking_often_loses_nothing() {
+        let (start, rate) = (now(), rate(10 * MTU, ms(100)));
+        let mut pacer = Pacer::new(MTU, start);
+        pacer.on_sent(pacer.tokens);
+        // A byte takes 6.67 µs; ask every microsecond.
+        for us in 0..8000 {
+            pacer.budget(start + Duration::from_micros(us), &rate);
+        }
+        // Rounding costs at most a nanosecond each time.
+        assert!(pacer.tokens.abs_diff(MTU) <= 2, "{}", pacer.tokens);
+    }
+
+    #[test]
+    fn slow_start_is_paced_at_twice_the_window() {
+        let start = now();
+        let mut rate = rate(10 * MTU, ms(100));
+        rate.slow_start = true;
+        let mut pacer = Pacer::new(MTU, start);
+        pacer.on_sent(pacer.tokens);
+        assert_eq!(pacer.next_send(start, &rate), Some(start + ms(5)));
+    }
+
+    #[test]
+    fn no_pacing_below_the_granularity_of_timers() {
+        let (start, rate) = (now(), rate(10 * MTU, Duration::from_micros(900)));
+        let mut pacer = Pacer::new(MTU, start);
+        pacer.on_sent(usize::MAX);
+        assert_eq!(pacer.budget(start, &rate), usize::MAX);
+        assert_eq!(pacer.next_send(start, &rate), None);
+    }
+
+    // hardening A34
+    #[test]
+    fn extremes_do_not_overflow() {
+        let start = now();
+        for cwnd in [0, 1, usize::MAX] {
+            for rtt in [Duration::ZERO, ms(1), Duration::MAX] {
+                for mtu in [1, MTU, usize::MAX] {
+                    for slow_start in [true, false] {
+                        let rate = Rate {
+                            cwnd,
+                            rtt,
+                            slow_start,
+                        };
+                        let mut pacer = Pacer::new(mtu, start);
+                        for later in [0, 1, u32::MAX.into(), 0] {
+                            let now = start + Duration::from_secs(later);
+                            let budget = pacer.budget(now, &rate);
+                            pacer.on_sent(budget);
+                            assert!(pacer.next_send(now, &rate).is_none_or(|t| t > now));
+                        }
+                    }
+                }
+            }
+        }
     }
 }

@@ -60,6 +60,7 @@ impl PacketSender {
     }
 
     /// The slow start threshold, in bytes; the largest number if there was no congestion yet.
+    #[cfg(test)]
     pub fn ssthresh(&self) -> usize {
         self.cc.ssthresh()
     }
@@ -141,7 +142,7 @@ impl PacketSender {
             now,
         };
         self.cc.on_ack_end(&ack);
-        if self.round_start.is_none_or(|start| newest > start) {
+        if self.round_start.is_none_or(|start| newest >= start) {
             self.round_start = Some(now);
             self.peak = self.bytes_in_flight;
         }
@@ -208,3 +209,6 @@ impl PacketSender {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -177,6 +177,8 @@ impl<A: Avoidance> Controller for Window<A> {
         }
         self.recovery = Some(now);
         self.hystart = None;
+        // What the ACK frame at hand acknowledges was sent before, too.
+        self.acked = 0;
         //= rfc9002#section-7.3.2
         //# The congestion
         //# window MUST be set to the reduced value of the slow start threshold before

@@ -11,14 +11,7 @@ use super::{
     id::{ConnectionId, ConnectionIdDecoder, ConnectionIdGenerator},
 };
 use crate::{
-    Error, Res, Violation,
-    config::limits,
-    recovery::token::Token,
-    tx::Tx,
-    wire::{
-        frame::encode,
-        put::Put as _,
-    },
+    Error, Res, Violation, config::limits, recovery::token::Token, tx::Tx, wire::frame::encode,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +81,9 @@ impl LocalCids {
 
     /// The first one, for long headers and transport parameters.
     pub fn first(&self) -> ConnectionId {
-        self.active.first().map_or_else(ConnectionId::default, |i| i.cid)
+        self.active
+            .first()
+            .map_or_else(ConnectionId::default, |i| i.cid)
     }
 
     /// The stateless reset token of the first one, for a server's transport parameters.
@@ -156,11 +151,6 @@ impl LocalCids {
     /// The next change that a router has not seen.
     pub fn next_change(&mut self) -> Option<CidChange> {
         self.changes.pop_front()
-    }
-
-    /// All that are active, to unroute a connection that ended.
-    pub fn iter(&self) -> impl Iterator<Item = ConnectionId> + '_ {
-        self.active.iter().map(|i| i.cid)
     }
 
     /// Whether a NEW_CONNECTION_ID frame waits.

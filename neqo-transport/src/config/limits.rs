@@ -118,3 +118,42 @@ pub const OUTGOING_DATAGRAMS: usize = 10;
 /// Datagrams with Initial packets, and those that probe a path, have at least this many bytes of
 /// UDP payload (RFC 9000 §14.1, §8.2.1).
 pub const MIN_INITIAL_DATAGRAM: usize = 1200;
+
+// Servers
+
+/// How many connections a server has at once, unless the host says otherwise. An idle one takes
+/// some tens of KiB, so all of them a GiB or two. hardening A18
+pub const SERVER_CONNECTIONS: usize = 1 << 16;
+
+/// How many connections whose handshake is not complete a server has at once: at 100 ms a round
+/// trip enough for 20,000 handshakes a second, and some tens of MiB. hardening A18
+pub const SERVER_HALF_OPEN: usize = 4096;
+
+/// From how many such connections on every new client must prove its address by Retry. What lies
+/// between this and [`SERVER_HALF_OPEN`] can therefore not be filled from forged addresses.
+/// hardening A18, A23
+pub const SERVER_RETRY_ABOVE: usize = 512;
+
+/// How long a handshake may take before the server ends it. Clients give up sooner; without it
+/// a client could hold a half-open connection by trickling packets. hardening A18
+pub const SERVER_HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+
+/// How many answers without a connection (Version Negotiation, Retry, stateless reset, refusal)
+/// wait to be sent. More than one call for input brings at once are a flood; each has less than
+/// 600 bytes. hardening A14
+pub const SERVER_RESPONSES: usize = 256;
+
+/// How many connections that ended wait for the host to take their last events. A host that
+/// never asks must not keep them all.
+pub const SERVER_ENDED: usize = 1024;
+
+/// How many stateless resets are sent per second: losing state is rare, and each costs an HMAC.
+/// hardening A27
+pub const STATELESS_RESETS_PER_SECOND: u32 = 128;
+
+/// How long a token from a Retry packet is good. Clients return it after one round trip.
+pub const RETRY_TOKEN_LIFETIME: Duration = Duration::from_secs(10);
+
+/// How long a key seals such tokens. It opens them for as long again, so this is longer than
+/// [`RETRY_TOKEN_LIFETIME`].
+pub const TOKEN_KEY_LIFETIME: Duration = Duration::from_secs(60);

@@ -12,6 +12,10 @@ use crate::{
     cid::{id::ConnectionId, local::CidChange},
     events::ConnectionEvent,
     stream_id::{StreamId, StreamType},
+    streams::{
+        RecvStreamStats, RetransmissionPriority, SendGroupId, SendOrder, SendStreamStats,
+        TransmissionPriority,
+    },
 };
 
 impl Connection {
@@ -126,6 +130,91 @@ impl Connection {
     /// [`Misuse::InvalidStreamId`].
     pub fn stream_keep_alive(&mut self, stream_id: StreamId, keep: bool) -> Res<()> {
         self.streams.keep_alive(stream_id, keep)
+    }
+
+    /// Lets the peer learn of a stream although nothing was written to it.
+    ///
+    /// # Errors
+    /// [`Misuse::InvalidStreamId`].
+    pub fn stream_commit(&mut self, stream_id: StreamId) -> Res<()> {
+        self.streams.commit(stream_id)
+    }
+
+    /// Lets the peer send at least `max_data` bytes ahead of what was read, up to the limit that
+    /// auto-tuning obeys too.
+    ///
+    /// # Errors
+    /// [`Misuse::InvalidStreamId`].
+    pub fn set_stream_max_data(&mut self, stream_id: StreamId, max_data: u64) -> Res<()> {
+        self.streams.set_max_data(stream_id, max_data)
+    }
+
+    /// How urgent a stream's data is, when first sent and when sent again.
+    ///
+    /// # Errors
+    /// [`Misuse::InvalidStreamId`].
+    pub fn stream_priority(
+        &mut self,
+        stream_id: StreamId,
+        transmission: TransmissionPriority,
+        retransmission: RetransmissionPriority,
+    ) -> Res<()> {
+        self.streams
+            .priority(stream_id, transmission, retransmission)
+    }
+
+    /// Whether a stream takes turns with others of its priority, or is sent to its end first.
+    ///
+    /// # Errors
+    /// [`Misuse::InvalidStreamId`].
+    pub fn stream_fairness(&mut self, stream_id: StreamId, fairness: bool) -> Res<()> {
+        self.streams.fairness(stream_id, fairness)
+    }
+
+    /// The order of a stream within its group; higher goes first.
+    ///
+    /// # Errors
+    /// [`Misuse::InvalidStreamId`].
+    pub fn stream_sendorder(
+        &mut self,
+        stream_id: StreamId,
+        sendorder: Option<SendOrder>,
+    ) -> Res<()> {
+        self.streams.sendorder(stream_id, sendorder)
+    }
+
+    /// The group of a stream: groups take turns.
+    ///
+    /// # Errors
+    /// [`Misuse::InvalidStreamId`].
+    pub fn stream_sendgroup(
+        &mut self,
+        stream_id: StreamId,
+        group_id: Option<SendGroupId>,
+    ) -> Res<()> {
+        self.streams.sendgroup(stream_id, group_id)
+    }
+
+    /// Counters of our side of a stream.
+    ///
+    /// # Errors
+    /// [`Misuse::InvalidStreamId`].
+    pub fn send_stream_stats(&self, stream_id: StreamId) -> Res<SendStreamStats> {
+        self.streams.send_stats(stream_id)
+    }
+
+    /// Counters of the peer's side of a stream.
+    ///
+    /// # Errors
+    /// [`Misuse::InvalidStreamId`].
+    pub fn recv_stream_stats(&self, stream_id: StreamId) -> Res<RecvStreamStats> {
+        self.streams.recv_stats(stream_id)
+    }
+
+    /// Whether this is a stream of ours that the peer's limit allows.
+    #[must_use]
+    pub const fn is_stream_id_allowed(&self, stream_id: StreamId) -> bool {
+        self.streams.is_allowed(stream_id)
     }
 
     /// What TLS negotiated, once that is known.

@@ -9,7 +9,11 @@ use crate::{
     Error, PacketNumber, Res, Violation,
     cid::id::ConnectionId,
     path::PathId,
-    recovery::{detect::Loss, rtt::ack_delay, token::Token},
+    recovery::{
+        detect::{AckOutcome, Loss},
+        rtt::ack_delay,
+        token::Token,
+    },
     rx::payload::Payload,
     space::PacketNumberSpace,
     stats::FrameStats,
@@ -61,7 +65,8 @@ impl Connection {
 
     fn on_frame(&mut self, cx: &Context, frame: Frame<'_>, payload: Payload<'_>) -> Res<()> {
         match frame {
-            Frame::Padding(_) | Frame::Ping => Ok(()),
+            // Tokens for later connections are of no use without a store of them.
+            Frame::Padding(_) | Frame::Ping | Frame::NewToken { .. } => Ok(()),
             Frame::Ack(ack) => self.on_ack(cx, &ack),
             Frame::Crypto { offset, data } => {
                 self.on_crypto(cx.space, offset, payload.part(data), cx.now)
@@ -84,7 +89,7 @@ impl Connection {
                 self.drain(peer_close(code, reason), cx.now);
                 Ok(())
             }
-            Frame::HandshakeDone => self.on_handshake_done(cx.now),
+            Frame::HandshakeDone => self.on_handshake_done(),
             Frame::PathChallenge(data) => {
                 self.paths.get_mut(cx.path).validation.on_challenge(data);
                 Ok(())
@@ -102,8 +107,6 @@ impl Connection {
             Frame::RetireConnectionId { seq } => {
                 self.local_cids.on_retire(seq, &cx.dcid, &mut self.random)
             }
-            // Tokens for later connections are of no use without a store of them.
-            Frame::NewToken { .. } => Ok(()),
             //= rfc9221#section-3
             //# An endpoint that receives a DATAGRAM frame when it has not indicated support
             //# via the transport parameter MUST terminate the connection
@@ -151,13 +154,13 @@ impl Connection {
         }
     }
 
-    fn on_handshake_done(&mut self, now: Instant) -> Res<()> {
+    fn on_handshake_done(&mut self) -> Res<()> {
         // hardening A25
         if !self.state.connected() {
             return Err(Violation::ProtocolViolation("unexpected HANDSHAKE_DONE").into());
         }
         if self.state == State::Connected {
-            self.on_confirmed(now);
+            self.on_confirmed();
         }
         Ok(())
     }
@@ -200,16 +203,19 @@ impl Connection {
             paths,
             handshake_done_due,
             stats,
+            marked_acked: 0,
         };
         Some(f(&mut space.loss, &mut fate))
     }
 
     fn on_ack(&mut self, cx: &Context, ack: &AckFrame<'_>) -> Res<()> {
-        let outcome = self
+        let (outcome, marked) = self
             .with_fate(cx.space, |loss, fate| {
-                loss.on_ack(ack.largest, ack.ranges(), cx.now, fate)
+                let outcome = loss.on_ack(ack.largest, ack.ranges(), cx.now, fate);
+                (outcome, fate.marked_acked)
             })
-            .ok_or(Error::Internal("ACK in a dropped space"))??;
+            .ok_or(Error::Internal("ACK in a dropped space"))?;
+        let outcome = outcome?;
         self.stats.late_ack += outcome.late;
         if let Some((path, sample)) = outcome.rtt_sample {
             let delay = self.ack_delay(cx.space, ack.delay);
@@ -218,15 +224,29 @@ impl Connection {
         if !outcome.newly_acked {
             return Ok(());
         }
+        self.on_ecn(cx, ack, &outcome, marked);
         self.detect_lost(cx.space, cx.now);
-        let path = self.paths.primary_mut();
-        path.sender.on_ack_end(&path.rtt, cx.now);
+        for path in self.paths.iter_mut() {
+            path.sender.on_ack_end(&path.rtt, cx.now);
+        }
         //= rfc9002#section-6.2.1
         //# a client does not reset the PTO backoff when it receives acknowledgments in Initial packets
         if cx.space != PacketNumberSpace::Initial || self.role == Role::Server {
             self.pto.reset();
         }
         Ok(())
+    }
+
+    /// What the peer counted of our ECN marks.
+    fn on_ecn(&mut self, cx: &Context, ack: &AckFrame<'_>, outcome: &AckOutcome, marked: u64) {
+        let Some(largest) = outcome.largest.filter(|_| outcome.largest_increased) else {
+            return;
+        };
+        let path = self.paths.get_mut(largest.path);
+        if path.ecn.on_ack(cx.space, marked, ack.ecn) && path.sender.on_ecn_ce(largest.time, cx.now)
+        {
+            self.stats.congestion_events += 1;
+        }
     }
 
     /// The delay that the peer says it waited (RFC 9002 §5.3).
@@ -244,19 +264,23 @@ impl Connection {
     pub(super) fn detect_lost(&mut self, id: PacketNumberSpace, now: Instant) {
         let rtt = self.paths.primary().rtt;
         let persistent = rtt.persistent_congestion_duration(self.peer.max_ack_delay);
-        let Some(outcome) =
-            self.with_fate(id, |loss, fate| loss.detect_lost(now, &rtt, persistent, fate))
-        else {
+        let Some(outcome) = self.with_fate(id, |loss, fate| {
+            loss.detect_lost(now, &rtt, persistent, fate)
+        }) else {
             return;
         };
-        let sender = &mut self.paths.primary_mut().sender;
+        let path = self.paths.primary_mut();
         if let Some(sent) = outcome.congestion
-            && sender.on_congestion_event(sent, now)
+            && path.sender.on_congestion_event(sent, now)
         {
             self.stats.congestion_events += 1;
         }
         if outcome.persistent {
-            sender.on_persistent_congestion();
+            path.sender.on_persistent_congestion();
+            //= rfc9002#section-5.2
+            //# Endpoints SHOULD set the min_rtt to the newest RTT sample after
+            //# persistent congestion is established.
+            path.rtt.reset_min();
         }
     }
 }

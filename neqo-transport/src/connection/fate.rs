@@ -21,12 +21,15 @@ pub struct Fate<'a> {
     pub paths: &'a mut PathSet,
     pub handshake_done_due: &'a mut bool,
     pub stats: &'a mut Stats,
+    /// How many of the packets acknowledged were sent with an ECN mark.
+    pub marked_acked: u64,
 }
 
 impl Sink<Token> for Fate<'_> {
     fn packet_acked(&mut self, p: &SentPacket) {
         self.keys.on_acked(p.pn);
         self.paths.get_mut(p.path).sender.on_packet_acked(p);
+        self.marked_acked += u64::from(p.ecn.is_ect());
     }
 
     fn acked(&mut self, token: &Token) {
@@ -36,11 +39,9 @@ impl Sink<Token> for Fate<'_> {
             Token::Stream(t) => self.streams.acked(t),
             Token::RetireConnectionId { .. } => self.remote_cids.acked(),
             Token::NewConnectionId { .. }
-            | Token::NewToken
             | Token::HandshakeDone
             | Token::PathChallenge
-            | Token::Ping
-            | Token::MtuProbe { .. } => {}
+            | Token::Ping => {}
         }
     }
 
@@ -57,11 +58,7 @@ impl Sink<Token> for Fate<'_> {
             Token::RetireConnectionId { seq } => self.remote_cids.lost(seq),
             Token::HandshakeDone => *self.handshake_done_due = true,
             // ACKs are superseded by newer ones, challenges have a timer, the rest is not repeated.
-            Token::Ack { .. }
-            | Token::NewToken
-            | Token::PathChallenge
-            | Token::Ping
-            | Token::MtuProbe { .. } => {}
+            Token::Ack { .. } | Token::PathChallenge | Token::Ping => {}
         }
     }
 }

@@ -12,6 +12,8 @@ use super::{
 };
 use crate::{
     CloseReason, Error, Violation,
+    cid::id::ConnectionId,
+    config::limits,
     handshake::keys::OpenedWith,
     path::PathId,
     rx::{payload::Payload, saved::Meta},
@@ -46,7 +48,11 @@ impl From<Violation> for Refusal {
 
 impl Connection {
     /// Takes a datagram. It is decrypted in place; data that is not read at once is copied.
-    pub fn process_input<A: AsRef<[u8]> + AsMut<[u8]>>(&mut self, mut d: Datagram<A>, now: Instant) {
+    pub fn process_input<A: AsRef<[u8]> + AsMut<[u8]>>(
+        &mut self,
+        mut d: Datagram<A>,
+        now: Instant,
+    ) {
         let meta = meta_of(&d);
         self.on_datagram(&meta, d.as_mut(), now);
         self.after_input(now);
@@ -163,7 +169,7 @@ impl Connection {
             //# Receivers SHOULD ignore any subsequent packets with a different Destination
             //# Connection ID than the first packet in the datagram.
             // hardening A17
-            if *first_dcid.get_or_insert(*p.dcid()) != *p.dcid() {
+            if *first_dcid.get_or_insert_with(|| *p.dcid()) != *p.dcid() {
                 self.stats.dropped[DropReason::ConnectionId] += 1;
                 return;
             }
@@ -172,7 +178,7 @@ impl Connection {
             rest = behind;
             if p.level() == Level::Initial
                 && self.role == Role::Server
-                && datagram_len < crate::config::limits::MIN_INITIAL_DATAGRAM
+                && datagram_len < limits::MIN_INITIAL_DATAGRAM
             {
                 //= rfc9000#section-14.1
                 //# A server MUST discard an Initial packet that is carried in a UDP
@@ -233,7 +239,8 @@ impl Connection {
         }
         let ours = self.local_cids.contains(p.dcid());
         let early = matches!(p.level(), Level::Initial | Level::ZeroRtt);
-        let made_up = self.role == Role::Server && early && *p.dcid() == self.handshake.ids.initial_dcid;
+        let made_up =
+            self.role == Role::Server && early && *p.dcid() == self.handshake.ids.initial_dcid;
         if !ours && !made_up {
             return Err(DropReason::ConnectionId);
         }
@@ -289,7 +296,9 @@ impl Connection {
             .keys
             .opener(pn, unprotected.key_phase() && !is_long)
             .ok_or(DropReason::KeysPending)?;
-        let opened = unprotected.open(packet, pn, keys).map_err(|_| DropReason::Decrypt)?;
+        let opened = unprotected
+            .open(packet, pn, keys)
+            .map_err(|_| DropReason::Decrypt)?;
         let range = opened.payload()?;
         match with {
             OpenedWith::Current => space.keys.on_opened(pn),
@@ -302,7 +311,7 @@ impl Connection {
             }
         }
         if is_long {
-            self.on_first_words(id, scid, now);
+            self.on_first_words(id, scid);
         }
         let path = self.path_of(meta, now).ok_or(DropReason::Address)?;
         let cx = Context {
@@ -324,12 +333,7 @@ impl Connection {
     }
 
     /// What the first authentic packets of a handshake change.
-    fn on_first_words(
-        &mut self,
-        id: PacketNumberSpace,
-        scid: crate::cid::id::ConnectionId,
-        now: Instant,
-    ) {
+    fn on_first_words(&mut self, id: PacketNumberSpace, scid: ConnectionId) {
         if self.handshake.ids.peer_scid.is_none() {
             self.handshake.ids.peer_scid = Some(scid);
             self.remote_cids.replace_first(scid);
@@ -353,10 +357,7 @@ impl Connection {
 
     fn path_of(&mut self, meta: &Meta, now: Instant) -> Option<PathId> {
         let known = self.paths.find(meta.dst, meta.src);
-        known.or_else(|| {
-            let id = self.paths.add(meta.dst, meta.src, &self.params, now)?;
-            Some(id)
-        })
+        known.or_else(|| self.paths.add(meta.dst, meta.src, &self.params, now))
     }
 
     /// Hands the frames of an opened packet to the components, and notes that it came.
@@ -384,7 +385,10 @@ impl Connection {
     fn on_other_path(&mut self, cx: &Context, seen: Seen, newest: bool) {
         let validated = self.paths.get(cx.path).amplification.is_validated();
         if !validated {
-            self.paths.get_mut(cx.path).validation.begin(&mut self.random);
+            self.paths
+                .get_mut(cx.path)
+                .validation
+                .begin(&mut self.random);
         }
         //= rfc9000#section-9.3
         //# An endpoint only changes the address to which it sends packets in response to the
@@ -401,7 +405,10 @@ impl Connection {
             Refusal::Drop(reason) => {
                 self.stats.dropped[reason] += 1;
                 qtrace!("{self} drops a packet: {reason}");
-                let strange = matches!(reason, DropReason::Decrypt | DropReason::ConnectionId | DropReason::Header);
+                let strange = matches!(
+                    reason,
+                    DropReason::Decrypt | DropReason::ConnectionId | DropReason::Header
+                );
                 if strange && self.remote_cids.is_stateless_reset(packet) {
                     //= rfc9000#section-10.3.1
                     //# If the last 16 bytes of the datagram are identical in value to a stateless
@@ -416,7 +423,9 @@ impl Connection {
     }
 
     fn integrity_exhausted(&self) -> bool {
-        self.spaces.iter().any(|(_, s)| s.keys.integrity_exhausted())
+        self.spaces
+            .iter()
+            .any(|(_, s)| s.keys.integrity_exhausted())
     }
 
     /// Opens saved packets whose keys came meanwhile.
@@ -436,7 +445,7 @@ impl Connection {
     }
 }
 
-fn meta_of<D: AsRef<[u8]>>(d: &Datagram<D>) -> Meta {
+const fn meta_of<D: AsRef<[u8]>>(d: &Datagram<D>) -> Meta {
     Meta {
         src: d.source(),
         dst: d.destination(),

@@ -53,7 +53,9 @@ use crate::{
     wire::tparams::TransportParameters,
 };
 
-/// A QUIC connection, client or server. It opens no socket and reads no clock: datagrams go in by
+/// A QUIC connection, client or server.
+///
+/// It opens no socket and reads no clock: datagrams go in by
 /// [`Connection::process_input`], come out by [`Connection::write_batch`] (or the owned shapes
 /// [`Connection::process_output`] and [`Connection::process_multiple_output`]), and each call is
 /// told the time, which must never go backwards.
@@ -160,9 +162,7 @@ impl Connection {
         if let Some(mut space) = self.spaces.take(id) {
             qdebug!("{self} discards {id:?}");
             let paths = &mut self.paths;
-            space
-                .loss
-                .discard(|p| {
+            space.loss.discard(|p| {
                 if p.in_flight {
                     let sender = &mut paths.get_mut(p.path).sender;
                     sender.on_discarded(usize::from(p.size));
@@ -177,7 +177,17 @@ impl Connection {
 
     /// What must hold after every public call.
     fn consistent(&self) -> bool {
-        self.streams.consistent()
+        let sent: usize = self
+            .spaces
+            .iter()
+            .map(|(_, s)| s.loss.sent.bytes_in_flight())
+            .sum();
+        let counted: usize = self
+            .paths
+            .iter()
+            .map(|(_, p)| p.sender.bytes_in_flight())
+            .sum();
+        sent == counted && self.streams.consistent()
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use neqo_common::{Batch as OwnedBatch, BatchRef, Datagram, Ecn, Role, Tos};
+use neqo_common::{Batch as OwnedBatch, BatchRef, Datagram, Ecn, Role};
 
 use super::{Connection, State, close::Closer};
 use crate::{
@@ -20,9 +20,9 @@ use crate::{
         packet::TAG_LEN,
         schedule::{self, Permit, Speakers},
     },
-    wire::{
-        header::{LongType, encode::{self, LongHeader}},
-        put::Put as _,
+    wire::header::{
+        LongType,
+        encode::{self, LongHeader},
     },
 };
 
@@ -108,7 +108,9 @@ impl Connection {
         match self.process_multiple_output(now, NonZeroUsize::MIN) {
             OutputBatch::None => Output::None,
             OutputBatch::Callback(t) => Output::Callback(t),
-            OutputBatch::DatagramBatch(b) => Datagram::try_from(b).map_or(Output::None, Output::Datagram),
+            OutputBatch::DatagramBatch(b) => {
+                Datagram::try_from(b).map_or(Output::None, Output::Datagram)
+            }
         }
     }
 
@@ -141,10 +143,14 @@ impl Connection {
         let path = match &self.state {
             State::Closed(_) => return Transmit::None,
             State::Draining { .. } => return self.callback(now),
-            _ => self.paths.wants_to_probe().unwrap_or_else(|| self.paths.primary_id()),
+            _ => self
+                .paths
+                .wants_to_probe()
+                .unwrap_or_else(|| self.paths.primary_id()),
         };
+        let mark = self.paths.get(path).ecn.mark();
         let mut batch = Batch::new(buf, self.paths.get(path).mtu, max.get());
-        let result = self.fill(now, path, &mut batch);
+        let result = self.fill(now, path, mark, &mut batch);
         debug_assert!(self.consistent());
         let (count, len) = (batch.count(), batch.len());
         let Some((payload, segment)) = batch.finish() else {
@@ -163,7 +169,7 @@ impl Connection {
         self.stats.datagrams_tx += count as u64;
         let (local, remote) = (p.local, p.remote);
         NonZeroUsize::new(segment).map_or(Transmit::None, |segment| {
-            Transmit::Batch(BatchRef::new(local, remote, Tos::default(), segment, payload))
+            Transmit::Batch(BatchRef::new(local, remote, mark.into(), segment, payload))
         })
     }
 
@@ -173,20 +179,28 @@ impl Connection {
         })
     }
 
-    fn fill(&mut self, now: Instant, path: PathId, batch: &mut Batch<'_>) -> Res<()> {
-        if self.closer.is_some() {
-            return self.write_close(now, path, batch);
+    fn fill(&mut self, now: Instant, path: PathId, mark: Ecn, batch: &mut Batch<'_>) -> Res<()> {
+        if let Some(closer) = self.closer.take() {
+            let closer = if closer.is_due() {
+                self.write_close(&closer, path, batch)?;
+                closer.after_sending()
+            } else {
+                closer
+            };
+            self.closer = Some(closer);
+            return Ok(());
         }
         let mtu = self.paths.get(path).mtu;
         let mut budget = self.budget(now, path);
         loop {
             let limit = self.paths.get(path).amplification.limit();
             let Some(mut dgram) = batch.datagram(limit.saturating_sub(batch.len())) else {
-                return Ok(());
+                break;
             };
             let turn = Turn {
                 now,
                 path,
+                mark,
                 window_open: budget >= mtu,
             };
             let in_flight = self.write_datagram(&turn, &mut dgram)?;
@@ -196,8 +210,10 @@ impl Connection {
             budget = budget.saturating_sub(in_flight);
             dgram.commit();
         }
-        let app_limited = budget >= mtu && !self.streams.wants_to_send();
-        self.paths.get_mut(path).sender.set_app_limited(app_limited);
+        self.paths
+            .get_mut(path)
+            .sender
+            .set_app_limited(budget >= mtu);
         Ok(())
     }
 
@@ -220,7 +236,10 @@ impl Connection {
             self.write_packet(turn, id, (permit, later), dgram, &mut written)?;
             //= rfc9001#section-4.9.1
             //# a client MUST discard Initial keys when it first sends a Handshake packet
-            if id == PacketNumberSpace::Handshake && self.role == Role::Client && written.last == Some(id) {
+            if id == PacketNumberSpace::Handshake
+                && self.role == Role::Client
+                && written.last == Some(id)
+            {
                 self.discard_space(PacketNumberSpace::Initial);
             }
         }
@@ -270,7 +289,7 @@ impl Connection {
     ) -> Res<()> {
         let (before, size) = (dgram.len(), dgram.size());
         let mut pkt = dgram.packet();
-        let Some(pn) = self.write_header(id, &mut pkt)? else {
+        let Some(pn) = self.write_header(id, &mut pkt) else {
             return Ok(());
         };
         let Some(space) = self.spaces.get_mut(id) else {
@@ -317,7 +336,7 @@ impl Connection {
             ack_eliciting,
             in_flight,
             path: turn.path,
-            ecn: Ecn::NotEct,
+            ecn: turn.mark,
             mtu_probe: false,
         };
         draft.sent(sent);
@@ -329,7 +348,9 @@ impl Connection {
             space.probe_sent();
             self.idle.on_sent(turn.now);
         }
-        self.paths.get_mut(turn.path).sender.on_packet_sent(&sent);
+        let path = self.paths.get_mut(turn.path);
+        path.sender.on_packet_sent(&sent);
+        path.ecn.on_sent(turn.mark);
         self.stats.packets_tx += 1;
         written.in_flight += if in_flight { size } else { 0 };
         written.last = Some(id);
@@ -341,10 +362,8 @@ impl Connection {
         &self,
         id: PacketNumberSpace,
         pkt: &mut PacketBuilder<'_>,
-    ) -> Res<Option<PacketNumber>> {
-        let Some(space) = self.spaces.get(id) else {
-            return Ok(None);
-        };
+    ) -> Option<PacketNumber> {
+        let space = self.spaces.get(id)?;
         let pn = space.pn.peek();
         let number = (pn, space.loss.largest_acked());
         let (dcid, scid) = (self.remote_cids.current(), self.local_cids.first());
@@ -364,28 +383,12 @@ impl Connection {
                 encode::short(pkt, &dcid, space.keys.phase_bit(), number)
             }
         };
-        if let Some(layout) = layout {
-            pkt.header_done(layout);
-        }
-        Ok(layout.map(|_| pn))
+        pkt.header_done(layout?);
+        Some(pn)
     }
 
     /// Says CONNECTION_CLOSE at every level that has keys, in one datagram.
-    fn write_close(&mut self, _now: Instant, path: PathId, batch: &mut Batch<'_>) -> Res<()> {
-        let Some(closer) = self.closer.take_if(|c| c.is_due()) else {
-            return Ok(());
-        };
-        let result = self.write_close_datagram(&closer, path, batch);
-        self.closer = Some(closer.after_sending());
-        result
-    }
-
-    fn write_close_datagram(
-        &mut self,
-        closer: &Closer,
-        path: PathId,
-        batch: &mut Batch<'_>,
-    ) -> Res<()> {
+    fn write_close(&mut self, closer: &Closer, path: PathId, batch: &mut Batch<'_>) -> Res<()> {
         let limit = self.paths.get(path).amplification.limit();
         let Some(mut dgram) = batch.datagram(limit) else {
             return Ok(());
@@ -400,7 +403,7 @@ impl Connection {
             if !self.spaces.get(id).is_some_and(|s| s.keys.can_seal()) {
                 continue;
             }
-            let Some(pn) = self.write_header(id, &mut pkt)? else {
+            let Some(pn) = self.write_header(id, &mut pkt) else {
                 continue;
             };
             if !closer.write(id, &mut pkt) {
@@ -429,6 +432,8 @@ impl Connection {
 struct Turn {
     now: Instant,
     path: PathId,
+    /// How the datagrams of the batch are marked.
+    mark: Ecn,
     /// Whether congestion control and the pacer let a full datagram go.
     window_open: bool,
 }

@@ -1,9 +1,6 @@
 //! How connections begin.
 
-use std::{
-    net::SocketAddr,
-    time::Instant,
-};
+use std::{net::SocketAddr, time::Instant};
 
 use neqo_common::{Random, Role};
 use neqo_crypto::{Events as TlsEvents, ResetKey, Session, Version};
@@ -276,7 +273,7 @@ fn new_spaces(params: &ConnectionParameters, random: &mut Random) -> Spaces {
     )
 }
 
-fn stream_limits(params: &ConnectionParameters) -> LocalLimits {
+const fn stream_limits(params: &ConnectionParameters) -> LocalLimits {
     LocalLimits {
         max_data: params.get_max_data(),
         max_stream_data_bidi_local: params.get_max_stream_data(StreamType::BiDi, false),

@@ -32,14 +32,20 @@ impl Connection {
             _ => {}
         }
         let pto = self.pto();
-        let recovery = self.loss_time().map(|(at, _)| at).or_else(|| self.pto_deadline().map(|(at, _)| at));
+        let recovery = self
+            .loss_time()
+            .map(|(at, _)| at)
+            .or_else(|| self.pto_deadline().map(|(at, _)| at));
         let acks = self
             .spaces
             .iter()
             .filter(|(_, s)| s.keys.can_seal())
             .filter_map(|(_, s)| s.acks.ack_time());
         let keys = self.spaces.iter().filter_map(|(_, s)| s.keys.drop_time());
-        let paths = self.paths.iter().filter_map(|(_, p)| p.validation.next_timeout());
+        let paths = self
+            .paths
+            .iter()
+            .filter_map(|(_, p)| p.validation.next_timeout());
         recovery
             .into_iter()
             .chain(acks)
@@ -136,7 +142,7 @@ impl Connection {
                 self.detect_lost(id, now);
             }
         } else if let Some((_, id)) = self.pto_deadline().filter(|(at, _)| *at <= now) {
-            self.on_pto(id, now);
+            self.on_pto(id);
         }
         if self.keep_alive_time().is_some_and(|at| at <= now)
             && let Some(space) = self.spaces.get_mut(PacketNumberSpace::ApplicationData)
@@ -160,14 +166,15 @@ impl Connection {
         }
     }
 
-    fn on_pto(&mut self, id: PacketNumberSpace, now: Instant) {
+    fn on_pto(&mut self, id: PacketNumberSpace) {
         self.pto.expired();
         self.stats.add_pto(self.pto.count());
         qdebug!("{self} probes {id:?} for the {}th time", self.pto.count());
         self.with_fate(id, |loss, fate| loss.probe(fate));
         // What waits in the other handshake space is of use in the same datagram.
         for (other, space) in self.spaces.iter_mut() {
-            let coalesced = other < PacketNumberSpace::ApplicationData && space.crypto.wants_to_send();
+            let coalesced =
+                other < PacketNumberSpace::ApplicationData && space.crypto.wants_to_send();
             if space.keys.can_seal() && (other == id || coalesced) {
                 space.owe_probes(PROBES);
             }

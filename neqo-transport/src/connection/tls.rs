@@ -7,12 +7,8 @@ use neqo_crypto::{AuthenticationStatus, Event, Level};
 
 use super::{Connection, State};
 use crate::{
-    Error, Misuse, Res, Violation,
-    events::ConnectionEvent,
-    rx::payload::Payload,
-    space::PacketNumberSpace,
-    streams::PeerLimits,
-    wire::tparams::TransportParameters,
+    Error, Misuse, Res, Violation, events::ConnectionEvent, rx::payload::Payload,
+    space::PacketNumberSpace, streams::PeerLimits, wire::tparams::TransportParameters,
 };
 
 impl Connection {
@@ -85,7 +81,7 @@ impl Connection {
                 Event::Ticket(token) => {
                     self.events.push(ConnectionEvent::ResumptionToken(token));
                 }
-                Event::Complete => self.on_tls_complete(now),
+                Event::Complete => self.on_tls_complete(),
                 Event::Alert(alert) => return Err(Violation::CryptoAlert(alert).into()),
             }
         }
@@ -155,7 +151,7 @@ impl Connection {
         Ok(())
     }
 
-    fn on_tls_complete(&mut self, now: Instant) {
+    fn on_tls_complete(&mut self) {
         self.stats.resumed = self
             .handshake
             .session
@@ -166,12 +162,12 @@ impl Connection {
             .set_peer_limit(self.peer.active_connection_id_limit, &mut self.random);
         if self.role == Role::Server {
             self.handshake_done_due = true;
-            self.on_confirmed(now);
+            self.on_confirmed();
         }
     }
 
     /// The handshake is confirmed (RFC 9001 §4.1.2).
-    pub(super) fn on_confirmed(&mut self, now: Instant) {
+    pub(super) fn on_confirmed(&mut self) {
         //= rfc9001#section-4.9.2
         //# An endpoint MUST discard its Handshake keys when the TLS handshake is confirmed
         self.set_state(State::Confirmed);

@@ -1,17 +1,17 @@
 //! Network paths: addresses, round-trip time, congestion control and validation of each.
 
 pub(crate) mod amplification;
+pub(crate) mod ecn;
 pub(crate) mod set;
 pub(crate) mod validate;
 
 use std::{net::SocketAddr, time::Instant};
 
 use amplification::Amplification;
+use ecn::EcnPath;
 use validate::Validation;
 
-use crate::{
-    cc::sender::PacketSender, config::params::ConnectionParameters, recovery::rtt::Rtt,
-};
+use crate::{cc::sender::PacketSender, config::params::ConnectionParameters, recovery::rtt::Rtt};
 
 /// A path of a connection: an index into the table that owns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,6 +32,8 @@ pub struct Path {
     pub amplification: Amplification,
     /// Challenges and responses.
     pub validation: Validation,
+    /// Whether it carries ECN marks.
+    pub ecn: EcnPath,
     /// The size of UDP payloads sent, in bytes.
     pub mtu: usize,
 }
@@ -59,6 +61,7 @@ impl Path {
             ),
             amplification: Amplification::new(validated),
             validation: Validation::default(),
+            ecn: EcnPath::new(),
             mtu,
         }
     }

@@ -75,7 +75,7 @@ pub struct Loss<T: Copy> {
     /// What is outstanding.
     pub sent: SentPackets<T>,
     largest_acked: Option<PacketNumber>,
-    loss_time: Option<Instant>,
+    timer: Option<Instant>,
     /// When the first ack-eliciting packet of an unbroken run of losses was sent.
     run_start: Option<Instant>,
     /// Packets declared lost of late, ascending.
@@ -87,7 +87,7 @@ impl<T: Copy> Default for Loss<T> {
         Self {
             sent: SentPackets::default(),
             largest_acked: None,
-            loss_time: None,
+            timer: None,
             run_start: None,
             remembered: VecDeque::new(),
         }
@@ -102,7 +102,7 @@ impl<T: Copy> Loss<T> {
 
     /// When the oldest packet will be lost by time, if nothing changes.
     pub const fn loss_time(&self) -> Option<Instant> {
-        self.loss_time
+        self.timer
     }
 
     /// When the last ack-eliciting packet was sent, if any is outstanding: starts the probe timer.
@@ -202,7 +202,7 @@ impl<T: Copy> Loss<T> {
         sink: &mut impl Sink<T>,
     ) -> LossOutcome {
         let mut out = LossOutcome::default();
-        self.loss_time = None;
+        self.timer = None;
         let Some(largest) = self.largest_acked else {
             return out;
         };
@@ -218,7 +218,7 @@ impl<T: Copy> Loss<T> {
             let by_time = front.time.checked_add(delay);
             let lost = largest - front.pn >= PACKET_THRESHOLD || by_time.is_some_and(|t| t <= now);
             if !lost {
-                self.loss_time = by_time;
+                self.timer = by_time;
                 break;
             }
             let broken = self.lose_front(sink);
@@ -296,8 +296,11 @@ impl<T: Copy> Loss<T> {
 
     fn forget(&mut self, gone: impl FnMut(&SentPacket, Tokens<'_, T>)) {
         self.sent.clear(gone);
-        self.loss_time = None;
+        self.timer = None;
         self.run_start = None;
         self.remembered.clear();
     }
 }
+
+#[cfg(test)]
+mod tests;

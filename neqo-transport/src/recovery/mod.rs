@@ -4,4 +4,6 @@ pub(crate) mod detect;
 pub(crate) mod pto;
 pub(crate) mod rtt;
 pub(crate) mod sent;
+#[cfg(test)]
+pub(crate) mod testing;
 pub(crate) mod token;

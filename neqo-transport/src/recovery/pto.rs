@@ -96,3 +96,97 @@ impl Pto {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use enum_map::EnumMap;
+
+    use super::{MAX_PTO, Pto, PtoInput};
+    use crate::{
+        recovery::{
+            rtt::Rtt,
+            testing::{ms, now},
+        },
+        space::PacketNumberSpace::{ApplicationData, Handshake, Initial},
+    };
+
+    fn input(rtt: &Rtt, sent: [Option<Instant>; 3]) -> PtoInput<'_> {
+        PtoInput {
+            rtt,
+            last_ack_eliciting: EnumMap::from_array(sent),
+            application: None,
+            anti_deadlock: None,
+        }
+    }
+
+    //= rfc9002#section-6.2.1 type=test
+    //# An endpoint MUST NOT set its PTO timer for the Application Data packet number
+    //# space until the handshake is confirmed.
+    #[test]
+    fn earliest_space() {
+        let (rtt, t, pto) = (Rtt::new(ms(100)), now(), Pto::default());
+        assert_eq!(pto.deadline(&input(&rtt, [None; 3])), None);
+        let sent = [Some(t + ms(5)), Some(t + ms(3)), Some(t)];
+        assert_eq!(
+            pto.deadline(&input(&rtt, sent)),
+            Some((t + ms(303), Handshake))
+        );
+        let mut application = input(&rtt, [None, None, Some(t)]);
+        assert_eq!(pto.deadline(&application), None);
+        application.application = Some(ms(25));
+        assert_eq!(
+            pto.deadline(&application),
+            Some((t + ms(325), ApplicationData))
+        );
+    }
+
+    //= rfc9002#section-6.2.2.1 type=test
+    //# That is, the client MUST set the PTO timer
+    //# if the client has not received an acknowledgment for any of its Handshake
+    //# packets and the handshake is not confirmed
+    #[test]
+    fn anti_deadlock() {
+        let (rtt, t, pto) = (Rtt::new(ms(100)), now(), Pto::default());
+        let mut i = input(&rtt, [None, None, Some(t)]);
+        i.anti_deadlock = Some((t + ms(7), Handshake));
+        assert_eq!(pto.deadline(&i), Some((t + ms(307), Handshake)));
+        i.last_ack_eliciting[Initial] = Some(t);
+        assert_eq!(pto.deadline(&i), Some((t + ms(300), Initial)));
+    }
+
+    //= rfc9002#section-6.2.1 type=test
+    //# When a PTO timer expires, the PTO backoff MUST be increased, resulting in the
+    //# PTO period being set to twice its current value.
+    #[test]
+    fn back_off() {
+        let (rtt, t, mut pto) = (Rtt::new(ms(100)), now(), Pto::default());
+        let mut i = input(&rtt, [None, None, Some(t)]);
+        i.application = Some(ms(25));
+        for n in 0..5 {
+            assert_eq!(pto.count(), n);
+            assert_eq!(
+                pto.deadline(&i),
+                Some((t + ms(325) * (1 << n), ApplicationData))
+            );
+            pto.expired();
+        }
+        pto.reset();
+        assert_eq!(pto.backed_off(ms(325)), ms(325));
+    }
+
+    // hardening A34
+    #[test]
+    fn back_off_saturates() {
+        let mut pto = Pto::default();
+        for _ in 0..1000 {
+            pto.expired();
+        }
+        assert_eq!(pto.backed_off(ms(1)), MAX_PTO);
+        assert_eq!(pto.backed_off(Duration::MAX), Duration::MAX);
+        let rtt = Rtt::new(Duration::MAX);
+        let t = now();
+        assert_eq!(pto.deadline(&input(&rtt, [Some(t); 3])), None);
+    }
+}

@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-/// What a path's round-trip time is assumed to be before it was measured (RFC 9002 §6.2.2).
-pub const INITIAL_RTT: Duration = Duration::from_millis(333);
 /// The finest time that timers are trusted with (RFC 9002 §6.1.2).
 pub const GRANULARITY: Duration = Duration::from_millis(1);
 /// How many probe timeouts long all packets must have been lost (RFC 9002 §7.6.1).
@@ -140,5 +138,105 @@ impl Rtt {
         self.pto_base()
             .saturating_add(max_ack_delay)
             .saturating_mul(PERSISTENT_CONGESTION_THRESHOLD)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{GRANULARITY, Rtt, ack_delay};
+    use crate::recovery::testing::{ms, now};
+
+    const INITIAL_RTT: Duration = ms(333);
+
+    //= rfc9002#section-5.2 type=test
+    //# min_rtt MUST be set to the latest_rtt on the first RTT sample.
+    #[test]
+    fn the_first_sample_replaces_the_guess() {
+        let (mut rtt, t) = (Rtt::new(INITIAL_RTT), now());
+        assert_eq!(rtt.pto_base(), INITIAL_RTT * 3);
+        assert_eq!(rtt.first_sample(), None);
+        rtt.update(ms(40), ms(10), t);
+        assert_eq!(
+            (rtt.latest(), rtt.smoothed(), rtt.var(), rtt.min()),
+            (ms(40), ms(40), ms(20), ms(40))
+        );
+        assert_eq!((rtt.first_sample(), rtt.last_sample()), (Some(t), Some(t)));
+    }
+
+    //= rfc9002#section-5.3 type=test
+    //# MUST NOT subtract the acknowledgment delay from the RTT sample if the
+    //# resulting value is smaller than the min_rtt.
+    #[test]
+    fn acknowledgement_delay_is_taken_off_but_not_below_the_minimum() {
+        let (mut rtt, t) = (Rtt::new(INITIAL_RTT), now());
+        rtt.update(ms(80), Duration::ZERO, t);
+        rtt.update(ms(120), ms(40), t);
+        // Adjusted to 80: nothing changes but the variation.
+        assert_eq!((rtt.smoothed(), rtt.var()), (ms(80), ms(30)));
+        rtt.update(ms(120), ms(41), t);
+        assert_eq!(rtt.smoothed(), ms(85));
+        assert_eq!(rtt.latest(), ms(120));
+        rtt.update(ms(120), Duration::MAX, t);
+        assert!(rtt.smoothed() > ms(85));
+    }
+
+    //= rfc9002#section-5.2 type=test
+    //# min_rtt MUST be
+    //# set to the lesser of min_rtt and latest_rtt ({{latest-rtt}}) on all other
+    //# samples.
+    #[test]
+    fn minimum() {
+        let (mut rtt, t) = (Rtt::new(INITIAL_RTT), now());
+        for (sample, min) in [(80, 80), (90, 80), (70, 70), (200, 70)] {
+            rtt.update(ms(sample), ms(60), t);
+            assert_eq!(rtt.min(), ms(min));
+        }
+        rtt.reset_min();
+        assert_eq!(rtt.min(), ms(200));
+    }
+
+    //= rfc9002#section-6.1.2 type=test
+    //# this
+    //# time threshold MUST be set to at least the local timer granularity, as
+    //# indicated by the kGranularity constant.
+    #[test]
+    fn loss_delay() {
+        let (mut rtt, t) = (Rtt::new(INITIAL_RTT), now());
+        rtt.update(ms(80), Duration::ZERO, t);
+        assert_eq!(rtt.loss_delay(), ms(90));
+        rtt.update(ms(160), Duration::ZERO, t);
+        assert_eq!(rtt.loss_delay(), ms(180));
+        let mut rtt = Rtt::new(INITIAL_RTT);
+        rtt.update(Duration::ZERO, Duration::ZERO, t);
+        assert_eq!(rtt.loss_delay(), GRANULARITY);
+        assert_eq!(rtt.pto_base(), GRANULARITY);
+    }
+
+    //= rfc9002#section-5.3 type=test
+    //# MUST use the lesser of the acknowledgment delay and the peer's max_ack_delay
+    //# after the handshake is confirmed
+    #[test]
+    fn acknowledgement_delay_field() {
+        assert_eq!(ack_delay(1000, 3, None), ms(8));
+        assert_eq!(ack_delay(100_000, 3, None), ms(800));
+        assert_eq!(ack_delay(100_000, 3, Some(ms(25))), ms(25));
+        assert_eq!(ack_delay(1000, 3, Some(ms(25))), ms(8));
+        // hardening A34
+        assert_eq!(ack_delay(u64::MAX, 20, Some(ms(25))), ms(25));
+        assert_eq!(ack_delay(1, 255, Some(ms(25))), ms(25));
+    }
+
+    // hardening A34
+    #[test]
+    fn extremes_do_not_overflow() {
+        let (mut rtt, t) = (Rtt::new(Duration::MAX), now());
+        assert_eq!(rtt.persistent_congestion_duration(ms(25)), Duration::MAX);
+        for sample in [Duration::MAX, Duration::ZERO, Duration::MAX, Duration::MAX] {
+            rtt.update(sample, Duration::MAX, t);
+            assert!(rtt.pto_base() >= GRANULARITY);
+            assert!(rtt.loss_delay() >= GRANULARITY);
+        }
     }
 }

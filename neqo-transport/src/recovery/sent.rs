@@ -110,13 +110,9 @@ impl<T: Copy> SentPackets<T> {
     }
 
     /// One more than the largest packet number used.
+    #[cfg(test)]
     pub const fn next_pn(&self) -> PacketNumber {
         self.next_pn
-    }
-
-    /// Whether a packet with this number was sent, as far as gaps are remembered.
-    pub fn ever_sent(&self, pn: PacketNumber) -> bool {
-        self.ever_sent_all(&(pn..=pn))
     }
 
     /// Whether all packets of `range` were sent, as far as gaps are remembered.
@@ -144,11 +140,6 @@ impl<T: Copy> SentPackets<T> {
         self.packets.len() - self.dead
     }
 
-    /// Whether no packet is unsettled.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Bytes of unsettled packets that congestion control counts.
     pub const fn bytes_in_flight(&self) -> usize {
         self.bytes_in_flight
@@ -160,6 +151,7 @@ impl<T: Copy> SentPackets<T> {
     }
 
     /// The unsettled packet with this number.
+    #[cfg(test)]
     pub fn get(&self, pn: PacketNumber) -> Option<&SentPacket> {
         let slot = self.packets.get(self.index_from(pn))?;
         (slot.packet.pn == pn && slot.fate == Fate::Open).then_some(&slot.packet)
@@ -419,16 +411,6 @@ impl<T: Copy> Draft<'_, T> {
         self.sent.tokens.push_back(token);
     }
 
-    /// How many tokens the packet has.
-    pub fn len(&self) -> usize {
-        self.sent.tokens.len() - self.first
-    }
-
-    /// Whether the packet has no token.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// The packet was sent.
     pub fn sent(mut self, packet: SentPacket) {
         let first = std::mem::replace(&mut self.first, self.sent.tokens.len());
@@ -442,3 +424,6 @@ impl<T: Copy> Drop for Draft<'_, T> {
         self.sent.tokens.truncate(self.first);
     }
 }
+
+#[cfg(test)]
+mod tests;

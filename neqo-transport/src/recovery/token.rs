@@ -29,17 +29,10 @@ pub enum Token {
         /// The sequence number.
         seq: u64,
     },
-    /// NEW_TOKEN.
-    NewToken,
     /// HANDSHAKE_DONE.
     HandshakeDone,
     /// PATH_CHALLENGE; never retransmitted by loss, the path has a timer of its own.
     PathChallenge,
     /// PING.
     Ping,
-    /// A probe of this UDP payload size; its loss says nothing about congestion.
-    MtuProbe {
-        /// The UDP payload size, in bytes.
-        size: u16,
-    },
 }

@@ -62,12 +62,4 @@ impl<'a> Payload<'a> {
             .filter(|owner| self.bytes.len() >= owner.len() / 2)
             .map(|owner| owner.slice_ref(self.bytes))
     }
-
-    /// A chunk to keep: a slice of the owner where that pins little more than it carries
-    /// (hardening A6), else a copy.
-    #[must_use]
-    pub fn to_chunk(self) -> Bytes {
-        self.slice()
-            .unwrap_or_else(|| Bytes::copy_from_slice(self.bytes))
-    }
 }

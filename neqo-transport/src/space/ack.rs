@@ -1,40 +1,30 @@
 //! When to acknowledge, and the ACK frame (RFC 9000 §13.2, §19.3).
 
-use std::{
-    ops::RangeInclusive,
-    time::{Duration, Instant},
+use std::time::Instant;
+
+use neqo_common::{Ecn, MAX_VARINT};
+
+use super::{PacketNumberSpace, received::ReceivedRanges};
+use crate::{
+    PacketNumber,
+    config::{limits, params::ConnectionParameters},
+    recovery::token::Token,
+    tx::Tx,
+    wire::{
+        frame::{ack::EcnCounts, encode},
+        put::Put,
+    },
 };
 
-use neqo_common::{Ecn, Encoder};
-
-use super::{
-    PacketNumberSpace,
-    received::{MAX_RANGES, ReceivedRanges},
-};
-use crate::{PacketNumber, recovery::token::Token, tx::Tx, wire::put::Put};
-
-/// How long acknowledgements are delayed at most, as advertised in `max_ack_delay`.
-pub const MAX_ACK_DELAY: Duration = Duration::from_millis(20);
-
-const FRAME_TYPE: u64 = 0x02;
-const FRAME_TYPE_ECN: u64 = 0x03;
-/// The count of additional ranges fits in one byte.
-const _: () = assert!(MAX_RANGES <= 64);
-
-/// How many packets arrived with each mark.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Marks {
-    ect0: u64,
-    ect1: u64,
-    ce: u64,
-}
+/// The unit of the ratio, as a wider number.
+const SCALE: u32 = ConnectionParameters::ACK_RATIO_SCALE as u32;
 
 /// What arrived in one packet number space and whether the peer should be told.
 #[derive(Debug)]
 pub struct AckTracker {
     space: PacketNumberSpace,
     received: ReceivedRanges,
-    marks: Marks,
+    marks: EcnCounts,
     /// When the largest packet number arrived.
     largest_time: Option<Instant>,
     largest_eliciting: Option<PacketNumber>,
@@ -42,26 +32,27 @@ pub struct AckTracker {
     unreported: u32,
     immediate: bool,
     deadline: Option<Instant>,
-    every: u8,
+    ratio: u8,
 }
 
 impl AckTracker {
-    /// Nothing has arrived. After `every` ack-eliciting packets, and not later than
-    /// [`MAX_ACK_DELAY`] after the first of them, an ACK frame is due.
+    /// Nothing has arrived. An ACK frame is due after `ratio` ack-eliciting packets, in units of
+    /// 1 / [`ConnectionParameters::ACK_RATIO_SCALE`], and not later than [`limits::ACK_DELAY`]
+    /// after the first of them.
     //= rfc9000#section-13.2.2
     //# A receiver SHOULD send an ACK frame after receiving at least two ack-eliciting
     //# packets.
-    pub fn new(space: PacketNumberSpace, every: u8) -> Self {
+    pub fn new(space: PacketNumberSpace, ratio: u8) -> Self {
         Self {
             space,
             received: ReceivedRanges::default(),
-            marks: Marks::default(),
+            marks: EcnCounts::default(),
             largest_time: None,
             largest_eliciting: None,
             unreported: 0,
             immediate: false,
             deadline: None,
-            every: every.max(1),
+            ratio,
         }
     }
 
@@ -114,10 +105,10 @@ impl AckTracker {
         //# max_ack_delay
         self.immediate |= self.space != PacketNumberSpace::ApplicationData
             || ecn == Ecn::Ce
-            || self.unreported >= u32::from(self.every)
+            || self.unreported.saturating_mul(SCALE) >= u32::from(self.ratio)
             || self.is_out_of_order(pn);
         if self.deadline.is_none() {
-            self.deadline = now.checked_add(MAX_ACK_DELAY);
+            self.deadline = now.checked_add(limits::ACK_DELAY);
         }
         self.largest_eliciting = self.largest_eliciting.max(Some(pn));
     }
@@ -132,7 +123,7 @@ impl AckTracker {
     }
 
     /// When an ACK frame is due; may be in the past.
-    pub fn ack_time(&self) -> Option<Instant> {
+    pub const fn ack_time(&self) -> Option<Instant> {
         if self.immediate {
             self.largest_time
         } else {
@@ -171,62 +162,17 @@ impl AckTracker {
     }
 
     /// Writes the frame if at least its first range fits; returns the largest acknowledged.
-    fn encode(&self, put: &mut impl Put, now: Instant, exponent: u8) -> Option<PacketNumber> {
-        let top = self.received.unsettled().next()?;
-        let (largest, mut smallest) = (*top.end(), *top.start());
-        let waited = self
-            .largest_time
-            .map_or(Duration::ZERO, |t| now.saturating_duration_since(t));
-        let waited = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
-        let delay = waited.checked_shr(u32::from(exponent)).unwrap_or(0);
-        let delay = delay.min(neqo_common::MAX_VARINT);
-        let marks = (self.marks != Marks::default()).then_some(self.marks);
-
-        let fixed = 2 // type and count
-            + [largest, delay, largest - smallest].map(Encoder::varint_len).iter().sum::<usize>()
-            + marks.map_or(0, |m| [m.ect0, m.ect1, m.ce].map(Encoder::varint_len).iter().sum());
-        let room = put.remaining().checked_sub(fixed)?;
-        let count = self.ranges_that_fit(smallest, room);
-
-        put.varint(if marks.is_some() {
-            FRAME_TYPE_ECN
-        } else {
-            FRAME_TYPE
-        });
-        put.varint(largest);
-        put.varint(delay);
-        put.varint(count as u64);
-        put.varint(largest - smallest);
-        for range in self.received.unsettled().skip(1).take(count) {
-            let (gap, len) = gap_and_len(smallest, &range);
-            put.varint(gap);
-            put.varint(len);
-            smallest = *range.start();
-        }
-        if let Some(m) = marks {
-            put.varint(m.ect0);
-            put.varint(m.ect1);
-            put.varint(m.ce);
-        }
-        Some(largest)
-    }
-
-    /// How many ranges below the one that starts at `smallest` fit in `room` bytes.
     //= rfc9000#section-13.2.3
     //# If it does not, then older ranges
     //# (those with the smallest packet numbers) are omitted.
-    fn ranges_that_fit(&self, mut smallest: PacketNumber, room: usize) -> usize {
-        let mut used = 0;
-        self.received
-            .unsettled()
-            .skip(1)
-            .take_while(|range| {
-                let (gap, len) = gap_and_len(smallest, range);
-                used += Encoder::varint_len(gap) + Encoder::varint_len(len);
-                smallest = *range.start();
-                used <= room
-            })
-            .count()
+    fn encode(&self, put: &mut impl Put, now: Instant, exponent: u8) -> Option<PacketNumber> {
+        let waited = now.saturating_duration_since(self.largest_time?);
+        let waited = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
+        let delay = waited.checked_shr(u32::from(exponent)).unwrap_or(0);
+        let marks = (self.marks != EcnCounts::default()).then_some(self.marks);
+        encode::ack(put, delay.min(MAX_VARINT), marks, self.received.unsettled())
+            .then(|| self.received.largest())
+            .flatten()
     }
 
     /// The peer acknowledged a packet with an ACK frame up to `largest`.
@@ -239,8 +185,5 @@ impl AckTracker {
     }
 }
 
-/// The Gap and ACK Range Length fields for `range`, below the one that starts at `smallest`.
-/// Ranges are never adjacent, so there are at least two between their ends (RFC 9000 §19.3.1).
-const fn gap_and_len(smallest: PacketNumber, range: &RangeInclusive<PacketNumber>) -> (u64, u64) {
-    (smallest - *range.end() - 2, *range.end() - *range.start())
-}
+#[cfg(test)]
+mod tests;

@@ -2,12 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::PacketNumber;
-
-/// How many ranges are kept. With more holes than that the oldest range is forgotten and what is
-/// not above it counts as duplicate: a peer that sends every second number costs no memory
-/// (hardening A8), and an ACK frame always fits in a packet.
-pub const MAX_RANGES: usize = 32;
+use crate::{PacketNumber, config::limits};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Range {
@@ -17,7 +12,8 @@ struct Range {
     settled: bool,
 }
 
-/// Received packet numbers as ranges.
+/// Received packet numbers as at most [`limits::ACK_RANGES`] ranges: with more holes, the oldest is
+/// forgotten and what is not above it counts as received before.
 #[derive(Clone, Debug, Default)]
 pub struct ReceivedRanges {
     /// Ascending, disjoint and not adjacent.
@@ -97,7 +93,7 @@ impl ReceivedRanges {
             end: pn,
             settled: false,
         };
-        if self.ranges.len() < MAX_RANGES {
+        if self.ranges.len() < limits::ACK_RANGES {
             self.ranges.insert(at, range);
             return;
         }
@@ -121,7 +117,7 @@ impl ReceivedRanges {
 
     /// What an ACK frame reports, descending: the top range and all others that the peer may not
     /// know about.
-    pub fn unsettled(&self) -> impl Iterator<Item = RangeInclusive<PacketNumber>> {
+    pub fn unsettled(&self) -> impl Iterator<Item = RangeInclusive<PacketNumber>> + Clone {
         self.ranges
             .iter()
             .enumerate()
@@ -136,5 +132,96 @@ impl ReceivedRanges {
             .iter()
             .rev()
             .any(|r| r.start <= from && to <= r.end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::{collection::vec, prelude::*};
+
+    use super::ReceivedRanges;
+    use crate::config::limits::ACK_RANGES;
+
+    #[test]
+    fn holes_are_filled() {
+        let mut r = ReceivedRanges::default();
+        assert_eq!(r.largest(), None);
+        assert!(!r.contains(0));
+        for pn in [5, 7, 6, 3, 4, 0] {
+            assert!(r.insert(pn), "{pn}");
+            assert!(!r.insert(pn), "{pn}");
+            assert!(r.contains(pn));
+        }
+        assert_eq!(r.unsettled().collect::<Vec<_>>(), [3..=7, 0..=0]);
+        assert!(r.contiguous(3, 7));
+        assert!(!r.contiguous(0, 3));
+        assert!(!r.contains(1) && !r.contains(8));
+    }
+
+    // hardening A8
+    #[test]
+    fn every_second_packet() {
+        let mut r = ReceivedRanges::default();
+        for pn in (0..2_000_000).step_by(2) {
+            assert!(r.insert(pn));
+            assert!(r.ranges.len() <= ACK_RANGES);
+        }
+        assert!(r.ranges.capacity() < 2 * ACK_RANGES);
+        // Holes among the ranges that are kept can still be filled, older ones cannot.
+        assert!(r.insert(1_999_997));
+        assert!(r.contains(5) && !r.insert(5));
+    }
+
+    #[test]
+    fn below_all_ranges_when_there_is_no_room() {
+        let mut r = ReceivedRanges::default();
+        for pn in 1..=ACK_RANGES as u64 {
+            r.insert(10 * pn);
+        }
+        assert!(r.insert(4), "it is new");
+        assert!(r.contains(4) && r.contains(3), "and the floor is above it");
+        assert!(!r.contains(5));
+        assert_eq!(r.ranges.len(), ACK_RANGES);
+    }
+
+    //= rfc9000#section-13.2.4 type=test
+    //# When a packet containing an ACK frame is acknowledged,
+    //# the receiver can stop acknowledging packets less than or equal to the Largest
+    //# Acknowledged field in the sent ACK frame.
+    #[test]
+    fn settled_ranges_are_not_reported_but_known() {
+        let mut r = ReceivedRanges::default();
+        for pn in [1, 3, 5, 7] {
+            r.insert(pn);
+        }
+        r.settle(5);
+        assert_eq!(r.unsettled().collect::<Vec<_>>(), [7..=7]);
+        assert!(r.contains(3) && !r.contains(4));
+        r.insert(4);
+        assert_eq!(r.unsettled().collect::<Vec<_>>(), [7..=7, 3..=5]);
+        r.settle(7);
+        assert_eq!(r.unsettled().collect::<Vec<_>>(), [7..=7], "the top stays");
+    }
+
+    proptest! {
+        #[test]
+        fn ranges_are_a_set(pns in vec(0..80_u64, 0..300)) {
+            let (mut r, mut set) = (ReceivedRanges::default(), BTreeSet::new());
+            for pn in pns {
+                let floor = r.floor;
+                prop_assert_eq!(r.contains(pn), pn < floor || set.contains(&pn));
+                prop_assert_eq!(r.insert(pn), pn >= floor && set.insert(pn));
+                prop_assert_eq!(r.largest(), set.last().copied());
+                for pair in r.ranges.windows(2) {
+                    prop_assert!(pair[0].end + 1 < pair[1].start);
+                }
+                prop_assert!(r.ranges.len() <= ACK_RANGES);
+                let all: BTreeSet<_> = r.unsettled().flatten().collect();
+                let kept: BTreeSet<_> = set.iter().copied().filter(|p| *p >= r.floor).collect();
+                prop_assert_eq!(all, kept);
+            }
+        }
     }
 }

@@ -117,7 +117,9 @@ impl Spaces {
 
     /// Those that are not dropped, in the order of [`PacketNumberSpace::ALL`].
     pub fn iter(&self) -> impl Iterator<Item = (PacketNumberSpace, &Space)> {
-        self.0.iter().filter_map(|(id, s)| Some((id, s.as_deref()?)))
+        self.0
+            .iter()
+            .filter_map(|(id, s)| Some((id, s.as_deref()?)))
     }
 
     /// The same, to change them.

@@ -142,16 +142,19 @@ impl Streams {
         }
         let len = data.len() as u64;
         let conn = self.credit.available().saturating_sub(self.unsent);
-        let sent = self.write_with(id, |send, pool| {
-            let credit = conn.min(send.spare_credit());
-            if data.len() <= send.space() && len <= credit {
-                return Ok(send.send(data, pool)? == data.len());
-            }
+        let (sent, list) = self.write_with(id, |send, pool| {
             send.check_writable()?;
-            send.refuse(data.len(), len > credit);
-            Ok(false)
+            if data.len() > send.space() {
+                send.refuse_for_space();
+                return Ok((false, false));
+            }
+            if len > conn.min(send.spare_credit()) {
+                return Ok((false, send.refuse_for_credit(len > conn)));
+            }
+            send.send(data, pool)?;
+            Ok((true, false))
         })?;
-        if !sent && len > conn && !self.waiting.contains(&id) {
+        if list {
             self.waiting.push(id);
             self.due.data_blocked |= self.blocked.at(self.credit.limit());
         }
@@ -342,8 +345,17 @@ impl Streams {
     }
 
     /// Whether the peer's limit allows this stream, which this side would open.
-    pub(crate) fn is_allowed(&self, id: StreamId) -> bool {
+    pub(crate) const fn is_allowed(&self, id: StreamId) -> bool {
         id.is_self_initiated(self.role)
             && id.index() < self.outbound[nth(id.stream_type())].credit.limit()
+    }
+}
+
+#[cfg(test)]
+impl Streams {
+    /// The size of a stream's receive window.
+    pub(super) fn recv_window(&self, id: StreamId) -> u64 {
+        self.receiver(id)
+            .map_or_else(|_| self.recv_limit(id), |r| r.window().size())
     }
 }

@@ -98,7 +98,7 @@ impl Streams {
         Ok(())
     }
 
-    /// A RESET_STREAM frame.
+    /// A `RESET_STREAM` frame.
     pub(crate) fn on_reset_stream(
         &mut self,
         id: StreamId,
@@ -122,7 +122,7 @@ impl Streams {
         Ok(())
     }
 
-    /// A STOP_SENDING frame.
+    /// A `STOP_SENDING` frame.
     pub(crate) fn on_stop_sending(&mut self, id: StreamId, error: AppError) -> Res<()> {
         let Some(slot) = self.accept(id, Half::Send)? else {
             return Ok(());
@@ -148,7 +148,7 @@ impl Streams {
         Ok(())
     }
 
-    /// A MAX_DATA frame.
+    /// A `MAX_DATA` frame.
     pub(crate) fn on_max_data(&mut self, max: u64) {
         if !self.credit.raise(max) {
             return;
@@ -158,21 +158,21 @@ impl Streams {
         // can make more of.
         for id in std::mem::take(&mut self.waiting) {
             if let Some(slot) = self.store.slot(id) {
-                self.tell_credit(slot);
+                self.tell_credit(slot, true);
             }
         }
     }
 
     /// An atomic write that failed for want of credit may succeed now.
-    fn tell_credit(&mut self, slot: Slot) {
+    fn tell_credit(&mut self, slot: Slot, connection: bool) {
         if let Some((send, _)) = self.send_part(slot)
-            && std::mem::take(&mut send.wants_credit)
+            && send.more_credit(connection)
         {
             self.events.tell(&mut self.store, slot, Told::WRITABLE);
         }
     }
 
-    /// A MAX_STREAM_DATA frame.
+    /// A `MAX_STREAM_DATA` frame.
     pub(crate) fn on_max_stream_data(&mut self, id: StreamId, max: u64) -> Res<()> {
         if let Some(slot) = self.accept(id, Half::Send)? {
             self.raise_stream(slot, max);
@@ -186,12 +186,12 @@ impl Streams {
         {
             self.uncontrol(slot, Control::BLOCKED);
             self.sched.sync(&mut self.store, slot);
-            self.tell_credit(slot);
+            self.tell_credit(slot, false);
         }
     }
 
-    /// A MAX_STREAMS frame; `max` is at most 2^60.
-    pub(crate) fn on_max_streams(&mut self, stream_type: StreamType, max: u64) {
+    /// A `MAX_STREAMS` frame; `max` is at most 2^60.
+    pub(crate) const fn on_max_streams(&mut self, stream_type: StreamType, max: u64) {
         let i = nth(stream_type);
         //= rfc9000#section-4.6
         //# MAX_STREAMS frames that do not increase the stream limit MUST be
@@ -202,12 +202,12 @@ impl Streams {
         }
     }
 
-    /// A DATA_BLOCKED frame: what credit there is, is given.
-    pub(crate) fn on_data_blocked(&mut self, _limit: u64) {
+    /// A `DATA_BLOCKED` frame: what credit there is, is given.
+    pub(crate) const fn on_data_blocked(&mut self, _limit: u64) {
         self.due.max_data |= self.window.has_more();
     }
 
-    /// A STREAM_DATA_BLOCKED frame.
+    /// A `STREAM_DATA_BLOCKED` frame.
     pub(crate) fn on_stream_data_blocked(&mut self, id: StreamId, _limit: u64) -> Res<()> {
         let Some(slot) = self.accept(id, Half::Recv)? else {
             return Ok(());
@@ -221,10 +221,9 @@ impl Streams {
         Ok(())
     }
 
-    /// A STREAMS_BLOCKED frame; the limit is at most 2^60.
+    /// A `STREAMS_BLOCKED` frame; the limit is at most 2^60.
     pub(crate) fn on_streams_blocked(&mut self, stream_type: StreamType, _limit: u64) {
         let i = nth(stream_type);
         self.due.max_streams[i] |= self.inbound[i].has_more();
     }
 }
-

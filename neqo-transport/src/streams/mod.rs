@@ -27,6 +27,7 @@ mod stream;
 mod tests;
 mod token;
 
+pub use api::{RecvStats as RecvStreamStats, SendStats as SendStreamStats};
 use events::Events;
 pub(crate) use events::StreamEvent;
 use flow::{Blocked, Credit, StreamsWindow, Window};
@@ -35,8 +36,8 @@ pub(crate) use input::StreamFrame;
 use neqo_common::Role;
 pub(crate) use pool::Pool;
 use recv::{Lent, RecvStream};
-pub use sched::{RetransmissionPriority, SendGroupId, SendOrder, TransmissionPriority};
 use sched::Scheduler;
+pub use sched::{RetransmissionPriority, SendGroupId, SendOrder, TransmissionPriority};
 use send::SendStream;
 use store::{Kind, Queue, Slot, Store};
 use stream::{Control, Stream, Told};
@@ -172,11 +173,6 @@ impl Streams {
         self.store.insert(Stream::new(id, send, recv))
     }
 
-    /// How many streams are live.
-    pub(crate) fn len(&self) -> usize {
-        self.store.len()
-    }
-
     /// Whether any stream asks for the connection to be kept alive.
     pub(crate) const fn wants_keep_alive(&self) -> bool {
         self.keep_alive > 0
@@ -258,12 +254,7 @@ impl Streams {
 
     /// Forgets the stream if it is done in every respect.
     fn release(&mut self, slot: Slot) {
-        let Some(id) = self
-            .store
-            .get(slot)
-            .filter(|s| s.is_done())
-            .map(|s| s.id)
-        else {
+        let Some(id) = self.store.get(slot).filter(|s| s.is_done()).map(|s| s.id) else {
             return;
         };
         self.sched.remove(&mut self.store, slot);
@@ -300,5 +291,18 @@ impl Streams {
             }
         }
         unsent == self.unsent && sent <= self.credit.used() && self.pool.consistent()
+    }
+}
+
+#[cfg(test)]
+impl Streams {
+    /// How many streams are live.
+    fn len(&self) -> usize {
+        self.store.len()
+    }
+
+    /// How many entries the tables of streams have, live or not.
+    fn memory(&self) -> usize {
+        self.store.memory()
     }
 }

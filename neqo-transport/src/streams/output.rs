@@ -1,17 +1,10 @@
 //! What streams write, and what becomes of it.
 
 use super::{
-    Control, Streams, Told, Token,
-    events::Events,
-    nth,
-    sched::Turn,
-    send::Wrote,
-    send::state::State,
-    store::Slot,
+    Control, Streams, Token, Told, events::Events, nth, sched::Turn, send::Wrote,
+    send::state::State, store::Slot,
 };
-use crate::{
-    recovery::token::Token as Sent, stream_id::StreamId, tx::Tx, wire::frame::encode,
-};
+use crate::{recovery::token::Token as Sent, stream_id::StreamId, tx::Tx, wire::frame::encode};
 
 impl Streams {
     /// Whether a packet is worth making for streams.
@@ -30,7 +23,7 @@ impl Streams {
             || !self.control.is_empty()
     }
 
-    /// Writes what waits of RESET_STREAM, STOP_SENDING, MAX_* and *_BLOCKED, as far as it fits.
+    /// Writes what waits of `RESET_STREAM`, `STOP_SENDING`, MAX_* and *_BLOCKED, as far as it fits.
     pub(crate) fn write_control(&mut self, tx: &mut Tx<'_, '_, '_>) {
         self.write_connection_limits(tx);
         self.write_stream_counts(tx);
@@ -39,6 +32,8 @@ impl Streams {
                 return;
             }
         }
+        // A stream's window may have made the connection's grow.
+        self.write_connection_limits(tx);
     }
 
     fn write_connection_limits(&mut self, tx: &mut Tx<'_, '_, '_>) {
@@ -86,7 +81,10 @@ impl Streams {
     /// if the packet is full.
     fn write_stream_control(&mut self, slot: Slot, tx: &mut Tx<'_, '_, '_>) -> bool {
         for (bit, write) in [
-            (Control::RESET, Self::write_reset as fn(&mut Self, _, &mut Tx<'_, '_, '_>) -> _),
+            (
+                Control::RESET,
+                Self::write_reset as fn(&mut Self, _, &mut Tx<'_, '_, '_>) -> _,
+            ),
             (Control::STOP_SENDING, Self::write_stop_sending),
             (Control::MAX_DATA, Self::write_max_stream_data),
             (Control::BLOCKED, Self::write_stream_data_blocked),
@@ -104,7 +102,10 @@ impl Streams {
     }
 
     fn write_reset(&mut self, slot: Slot, tx: &mut Tx<'_, '_, '_>) -> bool {
-        let Some((id, send)) = self.store.get(slot).and_then(|s| Some((s.id, s.send.as_ref()?)))
+        let Some((id, send)) = self
+            .store
+            .get(slot)
+            .and_then(|s| Some((s.id, s.send.as_ref()?)))
         else {
             return true;
         };
@@ -121,7 +122,10 @@ impl Streams {
     }
 
     fn write_stop_sending(&mut self, slot: Slot, tx: &mut Tx<'_, '_, '_>) -> bool {
-        let Some((id, recv)) = self.store.get(slot).and_then(|s| Some((s.id, s.recv.as_ref()?)))
+        let Some((id, recv)) = self
+            .store
+            .get(slot)
+            .and_then(|s| Some((s.id, s.recv.as_ref()?)))
         else {
             return true;
         };
@@ -155,6 +159,7 @@ impl Streams {
         // One stream alone must not be held back by the connection's window.
         let size = recv.window().size();
         self.window.grow(size.saturating_add(size / 2));
+        self.due.max_data |= self.window.is_due();
         encode::max_stream_data(tx.pkt, id, max);
         tx.push(Sent::Stream(Token::MaxStreamData(id)));
         tx.stats.max_stream_data += 1;
@@ -190,7 +195,9 @@ impl Streams {
                 Wrote::Frame => {}
                 Wrote::NoRoom => {
                     // Datagrams of a batch have one size, and there is more to send.
-                    encode::padding(tx.pkt, tx.remaining());
+                    if tx.pkt.is_ack_eliciting() {
+                        encode::padding(tx.pkt, tx.remaining());
+                    }
                     break;
                 }
                 Wrote::Nothing => {
@@ -305,8 +312,7 @@ impl Streams {
             }
             Token::StreamsBlocked(t) => {
                 let out = &self.outbound[nth(t)];
-                self.due.streams_blocked[nth(t)] |=
-                    out.blocked.limit() == Some(out.credit.limit());
+                self.due.streams_blocked[nth(t)] |= out.blocked.limit() == Some(out.credit.limit());
             }
         }
     }

@@ -13,6 +13,9 @@ const SPARE: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
     spare: Vec<Vec<u8>>,
+    /// How many chunks were allocated.
+    #[cfg(test)]
+    made: usize,
 }
 
 impl Pool {
@@ -24,9 +27,13 @@ impl Pool {
         if size <= CHUNK / 2 {
             Vec::with_capacity(size.next_power_of_two().max(FIRST))
         } else {
-            self.spare
-                .pop()
-                .unwrap_or_else(|| Vec::with_capacity(CHUNK))
+            self.spare.pop().unwrap_or_else(|| {
+                #[cfg(test)]
+                {
+                    self.made += 1;
+                }
+                Vec::with_capacity(CHUNK)
+            })
         }
     }
 
@@ -41,5 +48,11 @@ impl Pool {
     /// Whether no more is kept than allowed.
     pub(crate) const fn consistent(&self) -> bool {
         self.spare.len() <= SPARE
+    }
+
+    /// How many chunks were allocated.
+    #[cfg(test)]
+    pub(crate) const fn made(&self) -> usize {
+        self.made
     }
 }

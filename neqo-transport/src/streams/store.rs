@@ -223,6 +223,7 @@ impl Store {
     }
 
     /// How many streams are live.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.index.iter().map(|i| i.live).sum()
     }
@@ -255,12 +256,14 @@ impl Store {
     }
 
     /// Every live slot.
-    pub(super) fn slots(&self) -> impl Iterator<Item = Slot> + use<> {
-        let live: Vec<Slot> = (0..)
-            .zip(&self.slots)
-            .filter(|(_, s)| s.is_some())
-            .map(|(i, _)| i)
-            .collect();
-        live.into_iter()
+    pub(super) fn slots(&self) -> Vec<Slot> {
+        let slots = (0..).zip(&self.slots);
+        slots.filter(|(_, s)| s.is_some()).map(|(i, _)| i).collect()
+    }
+
+    /// How many entries there are, live or not.
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> usize {
+        self.slots.len() + self.index.iter().map(|i| i.entries.len()).sum::<usize>()
     }
 }

@@ -76,7 +76,7 @@ pub(super) struct Stream {
     pub(super) told: Told,
     pub(super) priority: Priority,
     pub(super) keep_alive: bool,
-    /// The code of the peer's STOP_SENDING.
+    /// The code of the peer's `STOP_SENDING`.
     pub(super) stop_error: Option<AppError>,
 }
 

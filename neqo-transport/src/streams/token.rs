@@ -17,21 +17,21 @@ pub(crate) enum Token {
         /// Whether the frame ended the stream.
         fin: bool,
     },
-    /// RESET_STREAM.
+    /// `RESET_STREAM`.
     Reset(StreamId),
-    /// STOP_SENDING.
+    /// `STOP_SENDING`.
     StopSending(StreamId),
-    /// MAX_DATA.
+    /// `MAX_DATA`.
     MaxData,
-    /// MAX_STREAM_DATA.
+    /// `MAX_STREAM_DATA`.
     MaxStreamData(StreamId),
-    /// MAX_STREAMS.
+    /// `MAX_STREAMS`.
     MaxStreams(StreamType),
-    /// DATA_BLOCKED.
+    /// `DATA_BLOCKED`.
     DataBlocked,
-    /// STREAM_DATA_BLOCKED.
+    /// `STREAM_DATA_BLOCKED`.
     StreamDataBlocked(StreamId),
-    /// STREAMS_BLOCKED.
+    /// `STREAMS_BLOCKED`.
     StreamsBlocked(StreamType),
 }
 

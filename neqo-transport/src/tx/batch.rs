@@ -68,11 +68,6 @@ pub struct DatagramBuilder<'d, 'b> {
 }
 
 impl DatagramBuilder<'_, '_> {
-    /// How many bytes are still free.
-    pub const fn remaining(&self) -> usize {
-        self.size - self.len
-    }
-
     /// How large the datagram may become in all.
     pub const fn size(&self) -> usize {
         self.size

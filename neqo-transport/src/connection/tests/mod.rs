@@ -95,8 +95,14 @@ impl Pair {
             };
             let random = Random::from_seed([4; 32]);
             self.server = Some(
-                Connection::accept(&self.context, &accept, Box::new(generator), random, self.now)
-                    .unwrap(),
+                Connection::accept(
+                    &self.context,
+                    &accept,
+                    Box::new(generator),
+                    random,
+                    self.now,
+                )
+                .unwrap(),
             );
         }
         let now = self.now;

@@ -2,13 +2,15 @@
 //! opens.
 
 use super::credit::Credit;
-
-/// Largest limit on the number of streams of a type (RFC 9000 §4.6).
-pub(crate) const MAX_STREAMS: u64 = 1 << 60;
+use crate::wire::frame::MAX_STREAMS;
 
 /// The six initial limits of one endpoint (RFC 9000 §18.2). "Local" and "remote" are seen from the
 /// endpoint that announces them: local streams are those it initiates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the names of the transport parameters"
+)]
 pub(crate) struct InitialLimits {
     /// Bytes on all streams together.
     pub(crate) max_data: u64,
@@ -48,11 +50,6 @@ impl StreamsWindow {
             ended: 0,
             size,
         }
-    }
-
-    /// What was advertised.
-    pub(crate) const fn limit(&self) -> u64 {
-        self.credit.limit()
     }
 
     /// Counts `n` more streams opened. The answer is no if the limit does not allow them.

@@ -5,5 +5,5 @@ pub(crate) mod limits;
 pub(crate) mod tuning;
 
 pub(crate) use credit::{Blocked, Credit};
-pub(crate) use limits::{InitialLimits, LocalLimits, PeerLimits, StreamsWindow};
+pub(crate) use limits::{LocalLimits, PeerLimits, StreamsWindow};
 pub(crate) use tuning::Window;

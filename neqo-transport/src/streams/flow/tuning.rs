@@ -46,11 +46,6 @@ impl Window {
         self.size
     }
 
-    /// How much more may be received.
-    pub(crate) const fn available(&self) -> u64 {
-        self.credit.available()
-    }
-
     /// Counts `n` more bytes received. The answer is no if the peer had no credit for that.
     pub(crate) const fn receive(&mut self, n: u64) -> bool {
         self.credit.take(n)

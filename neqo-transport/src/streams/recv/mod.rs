@@ -8,10 +8,7 @@ pub(crate) use reassembly::{Reassembly, TooScattered};
 use state::{Input, State};
 
 use super::{flow::Window, pool::Pool};
-use crate::{AppError, Res, Violation, rx::payload::Payload};
-
-/// The largest offset in a stream (RFC 9000 §4.5).
-const MAX_OFFSET: u64 = (1 << 62) - 1;
+use crate::{AppError, Res, Violation, rx::payload::Payload, wire::frame::MAX_OFFSET};
 
 /// What a part of a stream is lent: the connection's receive window and spare memory.
 #[derive(Debug)]
@@ -27,9 +24,9 @@ pub(super) struct RecvStream {
     window: Window,
     buf: Reassembly,
     final_size: Option<u64>,
-    /// The code of our STOP_SENDING: what arrives is discarded.
+    /// The code of our `STOP_SENDING`: what arrives is discarded.
     stopped: Option<AppError>,
-    /// The code of the peer's RESET_STREAM.
+    /// The code of the peer's `RESET_STREAM`.
     reset: Option<AppError>,
 }
 
@@ -45,10 +42,6 @@ impl RecvStream {
         }
     }
 
-    pub(super) const fn state(&self) -> State {
-        self.state
-    }
-
     pub(super) const fn window(&self) -> &Window {
         &self.window
     }
@@ -57,12 +50,12 @@ impl RecvStream {
         &mut self.window
     }
 
-    /// The code of our STOP_SENDING, while there is a point in sending it.
+    /// The code of our `STOP_SENDING`, while there is a point in sending it.
     pub(super) fn stop_error(&self) -> Option<AppError> {
         self.stopped.filter(|_| self.state.is_receiving())
     }
 
-    /// The code of the peer's RESET_STREAM.
+    /// The code of the peer's `RESET_STREAM`.
     pub(super) const fn reset_error(&self) -> Option<AppError> {
         self.reset
     }
@@ -83,7 +76,7 @@ impl RecvStream {
         self.state.is_terminal() || (self.stopped.is_some() && self.state != State::Recv)
     }
 
-    fn go(&mut self, input: Input) {
+    const fn go(&mut self, input: Input) {
         if let Some(next) = self.state.on(input) {
             self.state = next;
         }
@@ -159,7 +152,7 @@ impl RecvStream {
         Ok(self.buf.received_to() > before || self.state == State::DataRecvd)
     }
 
-    /// A RESET_STREAM frame. Says whether the application must hear of it.
+    /// A `RESET_STREAM` frame. Says whether the application must hear of it.
     pub(super) fn on_reset(
         &mut self,
         error: AppError,
@@ -188,11 +181,11 @@ impl RecvStream {
     }
 
     /// The application was told of the reset.
-    pub(super) fn reset_read(&mut self) {
+    pub(super) const fn reset_read(&mut self) {
         self.go(Input::ReadReset);
     }
 
-    /// The application gives up. Says whether STOP_SENDING is worth sending.
+    /// The application gives up. Says whether `STOP_SENDING` is worth sending.
     pub(super) fn stop(&mut self, error: AppError, lent: &mut Lent<'_>) -> bool {
         let receiving = self.state.is_receiving();
         self.discard(lent);
@@ -205,7 +198,7 @@ impl RecvStream {
         self.stopped.is_some()
     }
 
-    /// Whether more credit is of any use to the peer: MAX_STREAM_DATA is sent in "Recv" only.
+    /// Whether more credit is of any use to the peer: `MAX_STREAM_DATA` is sent in "Recv" only.
     pub(super) fn wants_credit(&self) -> bool {
         self.state == State::Recv && self.stopped.is_none()
     }

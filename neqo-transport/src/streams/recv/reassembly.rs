@@ -125,11 +125,6 @@ impl Reassembly {
         self.received - self.read
     }
 
-    /// How far ahead of the reader the data reaches, gaps included.
-    pub(crate) const fn span(&self) -> u64 {
-        self.highest - self.read
-    }
-
     /// Takes in data at `offset`; what was there before is ignored. `offset` and the length
     /// together are at most 2^62-1.
     pub(crate) fn insert(
@@ -141,7 +136,7 @@ impl Reassembly {
         let end = offset + data.bytes().len() as u64;
         //= rfc9000#section-2.2
         //# Data that has already been received can be discarded.
-        if end <= self.received {
+        if end <= self.received || data.bytes().is_empty() {
             return Ok(());
         }
         self.highest = self.highest.max(end);
@@ -227,9 +222,7 @@ impl Reassembly {
                 self.sliced -= old.len();
             }
         }
-        let data = data
-            .skip(index(cursor - start))
-            .first(index(stop - cursor));
+        let data = data.skip(index(cursor - start)).first(index(stop - cursor));
         let slice = self.slice(data);
         let mut rest = data.bytes();
         if slice.is_none()
@@ -331,4 +324,94 @@ impl Reassembly {
 /// A distance within data that is in memory.
 fn index(n: u64) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::{any, prop, proptest};
+
+    use super::Reassembly;
+    use crate::{
+        rx::payload::Payload,
+        streams::pool::{CHUNK, Pool},
+    };
+
+    const SIZE: usize = 20_000;
+
+    fn text() -> Bytes {
+        (0..SIZE)
+            .map(|i| ((i * 31) >> 4).to_le_bytes()[0])
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn any_pieces_in_any_order(
+            ops in prop::collection::vec((0..SIZE, 0..1500_usize, any::<u8>()), 0..120),
+        ) {
+            let text = text();
+            let (mut r, mut pool) = (Reassembly::default(), Pool::default());
+            let mut have = vec![false; SIZE];
+            let mut got = Vec::new();
+            for (start, len, how) in ops {
+                let end = (start + len).min(SIZE);
+                let datagram = text.slice(start..end);
+                let data = if how & 1 == 0 {
+                    Payload::owned(&datagram, &datagram)
+                } else {
+                    Payload::borrowed(&datagram)
+                };
+                r.insert(start as u64, data, &mut pool).unwrap();
+                have[start..end].fill(true);
+                let expected = have.iter().take_while(|h| **h).count();
+                assert_eq!(r.received_to(), expected as u64);
+                assert_eq!(r.readable(), (expected - got.len()) as u64);
+                match how % 3 {
+                    0 => {
+                        let mut buf = vec![0; usize::from(how) * 9];
+                        let n = r.read(&mut buf, &mut pool);
+                        got.extend_from_slice(&buf[..n]);
+                    }
+                    1 => got.extend(r.read_bytes().unwrap_or_default()),
+                    _ => {}
+                }
+                assert_eq!(r.read_to(), got.len() as u64);
+            }
+            r.insert(0, Payload::borrowed(&text), &mut pool).unwrap();
+            while let Some(b) = r.read_bytes() {
+                got.extend(b);
+            }
+            assert_eq!(got, text);
+            assert_eq!((r.pieces(), r.sliced, r.memory()), (0, 0, 0));
+        }
+    }
+
+    #[test]
+    fn in_order_copies_reuse_their_chunks() {
+        let (mut r, mut pool) = (Reassembly::default(), Pool::default());
+        let mut buf = vec![0; 64 * 1024];
+        for i in 0..10_000 {
+            r.insert(i * 1200, Payload::borrowed(&[1; 1200]), &mut pool)
+                .unwrap();
+            if i % 40 == 39 {
+                assert_eq!(r.read(&mut buf, &mut pool), 40 * 1200);
+                assert_eq!(r.memory(), 0);
+            }
+        }
+        assert!(pool.made() <= 3, "{}", pool.made());
+    }
+
+    #[test]
+    fn cleared() {
+        let (mut r, mut pool) = (Reassembly::default(), Pool::default());
+        r.insert(0, Payload::borrowed(&vec![1; 2 * CHUNK]), &mut pool)
+            .unwrap();
+        r.insert(1 << 20, Payload::borrowed(&[1; 10]), &mut pool)
+            .unwrap();
+        r.read(&mut [0; 5], &mut pool);
+        r.clear(&mut pool);
+        assert_eq!((r.readable(), r.memory()), (0, 0));
+        assert_eq!(r.read_bytes(), None);
+    }
 }

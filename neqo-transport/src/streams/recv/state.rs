@@ -24,7 +24,7 @@ pub(crate) enum Input {
     Fin,
     /// The last missing byte.
     AllData,
-    /// A RESET_STREAM frame.
+    /// A `RESET_STREAM` frame.
     Reset,
     /// The application read the last byte.
     ReadAll,
@@ -52,7 +52,7 @@ impl State {
         matches!(self, Self::DataRead | Self::ResetRead)
     }
 
-    /// Whether STOP_SENDING makes sense (RFC 9000 §3.5).
+    /// Whether `STOP_SENDING` makes sense (RFC 9000 §3.5).
     pub(crate) const fn is_receiving(self) -> bool {
         matches!(self, Self::Recv | Self::SizeKnown)
     }

@@ -70,11 +70,11 @@ impl Scheduler {
     /// Who goes next. Without `credit` of the connection no new data is sent.
     pub(super) fn next(&self, credit: bool) -> Option<Turn> {
         self.0.iter().find_map(|level| {
-            level.free.front().map(Turn::Free).or_else(|| {
-                credit
-                    .then(|| level.fresh().map(Turn::Fresh))
-                    .flatten()
-            })
+            level
+                .free
+                .front()
+                .map(Turn::Free)
+                .or_else(|| credit.then(|| level.fresh().map(Turn::Fresh)).flatten())
         })
     }
 

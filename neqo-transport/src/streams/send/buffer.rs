@@ -202,9 +202,9 @@ impl Buffer {
         while let Some(r) = self.acked.pop_up_to(self.base) {
             self.base = self.base.max(r.end);
         }
-        while let Some(chunk) = self.chunks.pop_front_if(|c| c.end() <= self.base) {
+        while self.chunks.front().is_some_and(|c| c.end() <= self.base) {
             self.cursor = self.cursor.saturating_sub(1);
-            if let Data::Own(own) = chunk.data {
+            if let Some(Data::Own(own)) = self.chunks.pop_front().map(|c| c.data) {
                 pool.put(own);
             }
         }
@@ -240,5 +240,108 @@ impl Buffer {
     #[cfg(test)]
     pub(crate) fn pieces(&self) -> usize {
         self.chunks.len() + self.acked.len() + self.lost.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use bytes::Bytes;
+
+    use super::Buffer;
+    use crate::streams::pool::{CHUNK, Pool};
+
+    /// Sends up to `len` bytes of what there is; the offset and the bytes.
+    fn send(b: &mut Buffer, len: usize) -> (u64, Vec<u8>) {
+        let r = b.to_send().expect("something to send");
+        let n = len.min(usize::try_from(r.end - r.start).unwrap());
+        let mut data = vec![0; n];
+        b.copy(r.start, &mut data);
+        b.sent(r.start, n);
+        (r.start, data)
+    }
+
+    #[test]
+    fn chunks_are_crossed_and_small_ones_joined() {
+        let (mut b, mut pool) = (Buffer::default(), Pool::default());
+        let mut all = Vec::new();
+        for i in 0..50_u8 {
+            let n = 1 + usize::from(i) * 97 % 3000;
+            let data: Vec<u8> = (0..n).map(|x| i ^ x.to_le_bytes()[0]).collect();
+            all.extend_from_slice(&data);
+            if i % 2 == 0 {
+                b.push(&data, &mut pool);
+            } else {
+                b.push_bytes(Bytes::from(data), &mut pool);
+            }
+        }
+        assert!(b.pieces() < 50);
+        assert_eq!(
+            (b.unsent(), b.unacked()),
+            (all.len() as u64, all.len() as u64)
+        );
+        let mut got = Vec::new();
+        while b.unsent() > 0 {
+            let (offset, data) = send(&mut b, 1111);
+            assert_eq!(offset, got.len() as u64);
+            got.extend_from_slice(&data);
+        }
+        assert_eq!(got, all);
+        assert_eq!(b.to_send(), None);
+        // From the middle, again.
+        assert!(b.lost(500, 2000));
+        assert_eq!(send(&mut b, 5000), (500, all[500..2500].to_vec()));
+        assert!(b.acked(0, all.len() as u64, &mut pool));
+        assert_eq!((b.unacked(), b.pieces()), (0, 0));
+    }
+
+    #[test]
+    fn bulk_in_order_reuses_its_chunks() {
+        let (mut b, mut pool) = (Buffer::default(), Pool::default());
+        let data = [7; 10_000];
+        let (mut most, mut flight) = (0, VecDeque::new());
+        for _ in 0..1000 {
+            b.push(&data, &mut pool);
+            while b.unsent() > 0 {
+                let (offset, sent) = send(&mut b, 1200);
+                flight.push_back((offset, sent.len() as u64));
+                if flight.len() > 50 {
+                    let (offset, len) = flight.pop_front().unwrap();
+                    assert!(b.acked(offset, len, &mut pool));
+                }
+            }
+            most = most.max(b.pieces());
+        }
+        assert!(most <= 2 + 60_000 / CHUNK + 1, "{most}");
+        assert!(pool.made() <= 8, "{}", pool.made());
+    }
+
+    #[test]
+    fn late_news() {
+        let (mut b, mut pool) = (Buffer::default(), Pool::default());
+        b.push(&[1; 100], &mut pool);
+        for _ in 0..10 {
+            send(&mut b, 10);
+        }
+        assert!(!b.acked(20, 10, &mut pool));
+        assert!(b.lost(0, 50));
+        assert_eq!(b.lost_range(), Some(0..20));
+        // Acknowledged after all.
+        assert!(b.acked(0, 10, &mut pool));
+        assert_eq!((b.acked_to(), b.lost_range()), (10, Some(10..20)));
+        assert!(b.acked(10, 10, &mut pool));
+        assert_eq!((b.acked_to(), b.lost_range()), (30, Some(30..50)));
+        // Lost again, below what is acknowledged, and acknowledged twice.
+        b.lost(0, 30);
+        assert!(!b.acked(0, 30, &mut pool));
+        assert_eq!((b.acked_to(), b.lost_range()), (30, Some(30..50)));
+        assert!(b.has_lost());
+        // Nothing beyond what was sent is believed.
+        b.push(&[1; 100], &mut pool);
+        assert!(b.acked(0, u64::MAX, &mut pool));
+        assert_eq!((b.acked_to(), b.unsent()), (100, 100));
+        b.clear(&mut pool);
+        assert_eq!((b.unsent(), b.unacked(), b.pieces()), (0, 0, 0));
     }
 }

@@ -31,6 +31,16 @@ enum Fin {
     Acked,
 }
 
+/// Whether an atomic write failed for want of credit and not of space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waiting {
+    No,
+    /// For the stream's credit.
+    Stream,
+    /// For the connection's: the stream stands in the list of those.
+    Connection,
+}
+
 /// The sending part of a stream.
 #[derive(Debug)]
 pub(super) struct SendStream {
@@ -46,8 +56,7 @@ pub(super) struct SendStream {
     watermark: usize,
     /// The application has met a full buffer since it was last told of space.
     starved: bool,
-    /// An atomic write failed for want of credit and not of space.
-    pub(super) wants_credit: bool,
+    waiting: Waiting,
 }
 
 impl SendStream {
@@ -62,7 +71,7 @@ impl SendStream {
             reset: None,
             watermark: 1,
             starved: false,
-            wants_credit: false,
+            waiting: Waiting::No,
         }
     }
 
@@ -83,14 +92,14 @@ impl SendStream {
         self.buf.unsent()
     }
 
-    /// What RESET_STREAM says: the code and the final size, while it is to be sent.
+    /// What `RESET_STREAM` says: the code and the final size, while it is to be sent.
     pub(super) fn reset_frame(&self) -> Option<(AppError, u64)> {
         self.reset
             .filter(|_| self.state == State::ResetSent)
             .map(|error| (error, self.credit.used()))
     }
 
-    fn go(&mut self, input: Input) {
+    const fn go(&mut self, input: Input) {
         if let Some(next) = self.state.on(input) {
             self.state = next;
         }
@@ -110,9 +119,8 @@ impl SendStream {
         if !self.state.is_sending() || self.fin != Fin::Open {
             return 0;
         }
-        let left = |limit: usize, used| {
-            limit.saturating_sub(usize::try_from(used).unwrap_or(usize::MAX))
-        };
+        let left =
+            |limit: usize, used| limit.saturating_sub(usize::try_from(used).unwrap_or(usize::MAX));
         left(limits::MAX_SEND_UNSENT, self.buf.unsent())
             .min(left(limits::MAX_SEND_UNACKED, self.buf.unacked()))
     }
@@ -127,10 +135,33 @@ impl SendStream {
         self.starved = self.space() < self.threshold();
     }
 
-    /// Notes that an atomic write of `len` bytes was refused, and whether for want of credit.
-    pub(super) fn refuse(&mut self, len: usize, credit: bool) {
-        self.starved |= len > self.space();
-        self.wants_credit |= credit;
+    /// Notes that an atomic write was refused for want of space.
+    pub(super) const fn refuse_for_space(&mut self) {
+        self.starved = true;
+    }
+
+    /// Notes that an atomic write was refused for want of credit, of the stream or of the
+    /// connection. Says whether the stream is to be listed for the connection's.
+    pub(super) fn refuse_for_credit(&mut self, connection: bool) -> bool {
+        let listed = self.waiting == Waiting::Connection;
+        if !listed {
+            self.waiting = if connection {
+                Waiting::Connection
+            } else {
+                Waiting::Stream
+            };
+        }
+        connection && !listed
+    }
+
+    /// There is more credit, of the stream or of the connection. Says whether an atomic write
+    /// waits for any.
+    pub(super) fn more_credit(&mut self, connection: bool) -> bool {
+        let waits = self.waiting != Waiting::No;
+        if connection || self.waiting == Waiting::Stream {
+            self.waiting = Waiting::No;
+        }
+        waits
     }
 
     /// Buffers what fits of `data`; returns how much.
@@ -170,7 +201,7 @@ impl SendStream {
         self.announce = self.state == State::Ready;
     }
 
-    /// Abandons the stream. Says whether RESET_STREAM is to be sent.
+    /// Abandons the stream. Says whether `RESET_STREAM` is to be sent.
     pub(super) fn reset(&mut self, error: AppError, pool: &mut Pool) -> bool {
         let sending = self.state.is_sending();
         if sending {
@@ -202,8 +233,8 @@ impl SendStream {
         self.state.is_terminal()
     }
 
-    /// RESET_STREAM was acknowledged.
-    pub(super) fn reset_acked(&mut self) {
+    /// `RESET_STREAM` was acknowledged.
+    pub(super) const fn reset_acked(&mut self) {
         self.go(Input::ResetAcked);
     }
 
@@ -246,8 +277,8 @@ impl SendStream {
         blocked.then_some(self.credit.limit())
     }
 
-    /// STREAM_DATA_BLOCKED is sent, which puts the stream in the "Send" state.
-    pub(super) fn blocked_sent(&mut self) {
+    /// `STREAM_DATA_BLOCKED` is sent, which puts the stream in the "Send" state.
+    pub(super) const fn blocked_sent(&mut self) {
         self.go(Input::SendData);
     }
 
@@ -274,6 +305,7 @@ impl SendStream {
 
     /// Whether the books balance.
     pub(super) const fn consistent(&self) -> bool {
-        self.credit.used() == self.buf.next() && self.credit.used() <= self.credit.limit()
+        let sent = self.buf.next();
+        sent == self.credit.used() && sent <= self.credit.limit()
     }
 }

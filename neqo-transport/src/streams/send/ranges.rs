@@ -99,3 +99,41 @@ impl RangeSet {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::{any, prop, proptest};
+
+    use super::RangeSet;
+
+    proptest! {
+        #[test]
+        fn as_a_set_of_numbers(ops in prop::collection::vec((any::<bool>(), 0..90_u64, 0..12_u64), 0..60)) {
+            let (mut set, mut model) = (RangeSet::default(), BTreeSet::new());
+            for (insert, start, len) in ops {
+                let r = start..start + len;
+                if insert {
+                    set.insert(r.clone());
+                    model.extend(r);
+                } else {
+                    set.remove(r.clone());
+                    model.retain(|x| !r.contains(x));
+                }
+                let all: Vec<u64> = set.0.iter().cloned().flatten().collect();
+                assert!(all.iter().eq(&model));
+                let touching = set.0.iter().zip(set.0.iter().skip(1)).any(|(a, b)| a.end >= b.start);
+                assert!(!touching, "joined: {set:?}");
+                assert_eq!(set.is_empty(), model.is_empty());
+                let mut missing = Vec::new();
+                set.missing(10..70, |r| missing.extend(r));
+                assert!((10..70).filter(|x| !model.contains(x)).eq(missing));
+            }
+            while let Some(r) = set.first().cloned() {
+                assert_eq!(r.start.checked_sub(1).and_then(|at| set.pop_up_to(at)), None);
+                assert_eq!(set.pop_up_to(r.start), Some(r));
+            }
+        }
+    }
+}

@@ -11,24 +11,24 @@ pub(crate) enum State {
     DataSent,
     /// Everything was acknowledged. Terminal.
     DataRecvd,
-    /// RESET_STREAM is being sent.
+    /// `RESET_STREAM` is being sent.
     ResetSent,
-    /// RESET_STREAM was acknowledged. Terminal.
+    /// `RESET_STREAM` was acknowledged. Terminal.
     ResetRecvd,
 }
 
 /// What can happen to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Input {
-    /// A STREAM or STREAM_DATA_BLOCKED frame is sent.
+    /// A STREAM or `STREAM_DATA_BLOCKED` frame is sent.
     SendData,
     /// A STREAM frame with FIN is sent.
     SendFin,
-    /// The application gives up, or the peer sent STOP_SENDING.
+    /// The application gives up, or the peer sent `STOP_SENDING`.
     Reset,
     /// The last outstanding data and the FIN were acknowledged.
     AllAcked,
-    /// RESET_STREAM was acknowledged.
+    /// `RESET_STREAM` was acknowledged.
     ResetAcked,
 }
 
@@ -38,9 +38,10 @@ impl State {
         use Input as I;
         Some(match (self, input) {
             (Self::Ready | Self::Send, I::SendData) => Self::Send,
-            (Self::Ready | Self::Send, I::SendFin) => Self::DataSent,
-            // Sent again: the frames of "Data Sent" repeat what was sent.
-            (Self::DataSent, I::SendData | I::SendFin) => Self::DataSent,
+            // "Data Sent" goes on as long as anything is sent again.
+            (Self::Ready | Self::Send, I::SendFin) | (Self::DataSent, I::SendData | I::SendFin) => {
+                Self::DataSent
+            }
             (Self::Ready | Self::Send | Self::DataSent, I::Reset) => Self::ResetSent,
             (Self::DataSent, I::AllAcked) => Self::DataRecvd,
             (Self::ResetSent, I::ResetAcked) => Self::ResetRecvd,

@@ -7,7 +7,7 @@ pub(crate) mod kind;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use ack::AckFrame;
+pub(crate) use ack::{AckFrame, EcnCounts};
 pub(crate) use decode::{CloseCode, Frame};
 
 /// The greatest offset in a stream, and the greatest variable-length integer (RFC 9000 §4.5).

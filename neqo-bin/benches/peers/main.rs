@@ -1,0 +1,85 @@
+//! Our HTTP/3 beside that of quinn with h3, in one run, over loopback sockets.
+//!
+//! ```sh
+//! cargo bench -p neqo-bin --bench peers -- --rounds 7 --payload 1472 download upload
+//! ```
+//!
+//! Everything that is not the protocol's own is equal for all: one thread for the server and one
+//! for the client, each with a single-threaded tokio runtime and pinned to a core of its own; the
+//! size of UDP payloads, the socket buffers, the windows and the number of streams; X25519,
+//! `TLS_AES_128_GCM_SHA256` and one self-signed P-256 certificate, all from aws-lc-rs. Rounds
+//! alternate between the peers, so that a disturbance of the machine hits all of them, and the
+//! median counts.
+
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a measurement prints its table, and ends at whatever goes wrong"
+)]
+
+mod harness;
+mod quinn_h3;
+mod setup;
+
+use clap::Parser;
+use harness::{Peer, Sizes, Work};
+use setup::Setup;
+
+/// Measures HTTP/3 peers against each other.
+#[derive(Debug, Parser)]
+struct Args {
+    /// What to measure (default: everything).
+    #[arg(value_enum)]
+    work: Vec<Work>,
+    /// How often each peer does each work.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Largest UDP payload in bytes; nobody searches for a larger one.
+    #[arg(long, default_value_t = 1472)]
+    payload: u16,
+    /// Bytes to ask for as socket buffers, for sending and for receiving.
+    #[arg(long, default_value_t = 8 << 20)]
+    socket_buffer: usize,
+    /// Flow control window of a stream, and half of that of a connection.
+    #[arg(long, default_value_t = 16 << 20)]
+    window: u32,
+    /// Requests that a server lets a client have open.
+    #[arg(long, default_value_t = 100)]
+    streams: u32,
+    /// Bytes of a download and of an upload.
+    #[arg(long, default_value_t = 100_000_000)]
+    bytes: u64,
+    /// One-byte requests, all given to the client at once.
+    #[arg(long, default_value_t = 10_000)]
+    requests: u64,
+    /// Handshakes, one after another.
+    #[arg(long, default_value_t = 500)]
+    handshakes: u64,
+    /// Only these peers, by name.
+    #[arg(long)]
+    peer: Vec<String>,
+    /// Given by `cargo bench`.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() {
+    let args = Args::parse();
+    let setup = Setup::new(&args);
+    let mut peers: Vec<Box<dyn Peer>> = vec![Box::new(quinn_h3::Quinn)];
+    peers.retain(|p| args.peer.is_empty() || args.peer.iter().any(|name| name == p.name()));
+    let sizes = Sizes {
+        bytes: args.bytes,
+        requests: args.requests,
+        handshakes: args.handshakes,
+    };
+    let work = if args.work.is_empty() {
+        Work::ALL
+    } else {
+        &args.work
+    };
+    println!("{setup}");
+    let table = harness::measure(&peers, &setup, work, sizes, args.rounds);
+    println!("{table}");
+}
