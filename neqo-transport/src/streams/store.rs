@@ -223,6 +223,7 @@ impl Store {
     }
 
     /// How many streams are live.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.index.iter().map(|i| i.live).sum()
     }

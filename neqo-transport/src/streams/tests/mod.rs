@@ -13,7 +13,7 @@ use neqo_common::{Decoder, Role};
 use super::{StreamEvent, StreamFrame, Streams, Token, flow::limits::InitialLimits};
 use crate::{
     Res,
-    recovery::sent::SentPackets,
+    recovery::{self, sent::SentPackets, testing},
     rx::payload::Payload,
     stats::FrameStats,
     stream_id::{StreamId, StreamType},
@@ -143,15 +143,20 @@ impl End {
         self.s.write_control(&mut tx);
         self.s.write_data(&mut tx);
         let (len, eliciting) = (pkt.len(), pkt.is_ack_eliciting());
-        let count = tokens.len();
-        drop(tokens);
+        tokens.sent(testing::packet(0, self.now));
+        let mut left = Vec::new();
+        sent.clear(|_, tokens| left.extend(tokens.copied()));
         buf.truncate(len);
         let packet = Packet(buf);
-        assert_eq!(packet.tokens().len(), count, "a token for each frame");
-        assert_eq!(eliciting, count > 0);
-        assert_eq!(wanted, count > 0, "wants_to_send is the truth");
+        let expected = packet
+            .tokens()
+            .into_iter()
+            .map(recovery::token::Token::Stream);
+        assert_eq!(left, expected.collect::<Vec<_>>(), "a token for each frame");
+        assert_eq!(eliciting, !left.is_empty());
+        assert_eq!(wanted, !left.is_empty(), "wants_to_send is the truth");
         assert!(self.s.consistent());
-        (count > 0).then_some(packet)
+        (!left.is_empty()).then_some(packet)
     }
 
     /// Everything there is to write now.
