@@ -174,6 +174,7 @@ impl Streams {
     }
 
     /// How many streams are live.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.store.len()
     }
