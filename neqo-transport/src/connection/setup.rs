@@ -165,7 +165,7 @@ impl Connection {
                 original_dcid: accept.original_dcid,
                 initial_dcid: accept.dcid,
                 retry_scid: accept.retry_scid,
-                peer_scid: Some(accept.scid),
+                peer_scid: None,
             },
             session: context.tls.session(&context.alpn)?,
             local_cids,
