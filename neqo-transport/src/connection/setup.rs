@@ -212,6 +212,7 @@ impl Connection {
             saved: Saved::default(),
             unlocked: Vec::new(),
             closer: None,
+            speed_ups: 0,
             handshake_done_due: false,
             client: None,
             events: Events::default(),
