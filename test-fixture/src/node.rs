@@ -53,7 +53,7 @@ pub struct ConnectionNode<A> {
 }
 
 impl<A: App> ConnectionNode<A> {
-    /// A client at [`address`]`(0)` of the server at `address(1)`, whose certificate it trusts.
+    /// Node 0 as a client of node 1, whose certificate it trusts; both have their first [`address`].
     ///
     /// # Panics
     /// When the parameters are refused.

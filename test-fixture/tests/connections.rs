@@ -30,11 +30,14 @@ fn transfer(
     let identity = tls::identity();
     let mut client = ConnectionNode::client(seed, &identity, params.clone(), requests);
     let mut server = ServerNode::new(seed, identity, params.clone(), Responses::default);
-    let summary = network.run(&mut [&mut client, &mut server]).unwrap();
+    let summary = network
+        .run(&mut [&mut client, &mut server])
+        .expect("the transfer ends");
+    let connection = server.first().expect("the server has a connection");
     Outcome {
         summary,
         client: client.connection.stats(),
-        server: server.first().unwrap().stats(),
+        server: connection.stats(),
     }
 }
 
