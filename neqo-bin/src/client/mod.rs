@@ -1,9 +1,14 @@
 //! `neqo-client`.
 
 pub mod args;
+pub mod driver;
+pub mod engine;
 pub mod error;
+pub mod exchanges;
 pub mod exit;
+pub mod fetch;
 pub mod filename;
+pub mod hq;
 pub mod progress;
 pub mod request;
 pub mod resolve;
