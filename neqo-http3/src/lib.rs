@@ -9,6 +9,7 @@ mod driver;
 mod error;
 mod headers;
 mod message;
+mod server;
 mod settings;
 mod state;
 mod wire;
@@ -20,6 +21,8 @@ pub use error::{
 };
 pub use headers::{Authority, Priority, RequestTarget, check::Malformed};
 pub use neqo_common::Header;
+pub use neqo_transport::server::ConnectionHandle;
 pub use neqo_transport::{Output, OutputBatch, StreamId, Transmit};
+pub use server::{Http3Server, Http3ServerEvent, Http3StreamHandle};
 pub use settings::Settings;
 pub use state::Http3State;

@@ -25,7 +25,7 @@ impl Goaway {
     }
 
     /// Whether this request of the peer has arrived, now or earlier.
-    pub(super) fn has_seen(&self, id: StreamId) -> bool {
+    pub(super) const fn has_seen(&self, id: StreamId) -> bool {
         id.as_u64() < self.next_request
     }
 

@@ -362,7 +362,7 @@ fn is_name(s: &[u8]) -> bool {
     is_token(s) && !s.iter().any(u8::is_ascii_uppercase)
 }
 
-fn is_http(scheme: &[u8]) -> bool {
+const fn is_http(scheme: &[u8]) -> bool {
     scheme.eq_ignore_ascii_case(b"https") || scheme.eq_ignore_ascii_case(b"http")
 }
 

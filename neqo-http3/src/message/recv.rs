@@ -291,7 +291,7 @@ impl RecvMessage {
     }
 
     /// A tunnel has no content length.
-    fn tunnel(&mut self) -> Part {
+    const fn tunnel(&mut self) -> Part {
         self.content = ContentLength::new(None);
         Part::Tunnel
     }

@@ -269,6 +269,15 @@ impl Connection {
         }) else {
             return;
         };
+        // "A packet can be sent to speed up loss recovery" (RFC 9002 appendix B.6). During the
+        // handshake it must be: 1-RTT packets that cannot be acknowledged yet may fill the window,
+        // and nothing but the lost packet would ever open it.
+        if outcome.congestion.is_some()
+            && id != PacketNumberSpace::ApplicationData
+            && let Some(space) = self.spaces.get_mut(id)
+        {
+            space.owe_probes(1);
+        }
         let path = self.paths.primary_mut();
         if let Some(sent) = outcome.congestion
             && path.sender.on_congestion_event(sent, now)

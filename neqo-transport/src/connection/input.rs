@@ -328,6 +328,13 @@ impl Connection {
     fn save(&mut self, id: PacketNumberSpace, meta: &Meta, packet: &[u8]) -> DropReason {
         if id != PacketNumberSpace::Initial && self.saved.save(id, *meta, packet) {
             self.stats.saved_datagrams += 1;
+            //= rfc9002#section-6.2.3
+            //# When a client receives Handshake or 1-RTT packets prior to obtaining Handshake keys,
+            //# it may assume some or all of the server's Initial packets were lost.
+            let keys = self.spaces.get(PacketNumberSpace::Handshake);
+            if self.role == Role::Client && keys.is_some_and(|s| !s.keys.can_seal()) {
+                self.speed_up(PacketNumberSpace::Initial);
+            }
         }
         DropReason::KeysPending
     }

@@ -82,6 +82,8 @@ pub struct Connection {
     /// Keys were installed: saved packets of these spaces may open now.
     unlocked: Vec<PacketNumberSpace>,
     closer: Option<Closer>,
+    /// How often CRYPTO data was sent again before the probe timeout.
+    speed_ups: u8,
     /// A server owes HANDSHAKE_DONE.
     handshake_done_due: bool,
     /// How a client begins again after Version Negotiation or Retry.

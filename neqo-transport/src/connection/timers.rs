@@ -46,14 +46,17 @@ impl Connection {
             .paths
             .iter()
             .filter_map(|(_, p)| p.validation.next_timeout());
+        // What is only to be sent waits for the peer while the amplification limit forbids it.
+        let sending = acks
+            .chain(self.keep_alive_time())
+            .chain(self.pacing_time(now))
+            .filter(|_| !self.paths.primary().amplification.is_blocked());
         recovery
             .into_iter()
-            .chain(acks)
             .chain(keys)
             .chain(paths)
             .chain(self.idle.deadline(pto))
-            .chain(self.keep_alive_time())
-            .chain(self.pacing_time(now))
+            .chain(sending)
             .min()
     }
 
@@ -83,7 +86,7 @@ impl Connection {
         //= rfc9002#section-6.2.2.1
         //# If no additional data can be sent, the server's PTO timer MUST NOT be
         //# armed until datagrams have been received from the client
-        if self.paths.primary().amplification.limit() == 0 {
+        if self.paths.primary().amplification.is_blocked() {
             return None;
         }
         let last = enum_map::EnumMap::from_fn(|id| {

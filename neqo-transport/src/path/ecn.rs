@@ -158,8 +158,8 @@ mod tests {
     #[test]
     fn lies_end_it() {
         // hardening A33
-        type Acks = &'static [(u64, Option<EcnCounts>)];
-        let lies: [Acks; 5] = [
+        type Acks<'a> = &'a [(u64, Option<EcnCounts>)];
+        let lies: [Acks<'_>; 5] = [
             &[(1, None)],
             &[(2, counts(1, 0, 0))],
             &[(1, counts(1, 1, 0))],

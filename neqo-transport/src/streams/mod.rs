@@ -173,6 +173,12 @@ impl Streams {
         self.store.insert(Stream::new(id, send, recv))
     }
 
+    /// How many streams are live.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.store.len()
+    }
+
     /// Whether any stream asks for the connection to be kept alive.
     pub(crate) const fn wants_keep_alive(&self) -> bool {
         self.keep_alive > 0
@@ -296,11 +302,6 @@ impl Streams {
 
 #[cfg(test)]
 impl Streams {
-    /// How many streams are live.
-    fn len(&self) -> usize {
-        self.store.len()
-    }
-
     /// How many entries the tables of streams have, live or not.
     fn memory(&self) -> usize {
         self.store.memory()

@@ -250,7 +250,7 @@ fn pseudo_headers_come_first() {
 fn no_pseudo_headers_in_trailers() {
     assert_eq!(trailers(&[]), Ok(()));
     assert_eq!(trailers(&headers(&[("a", "b")])), Ok(()));
-    for &(name, value) in [GET, OK].concat().iter() {
+    for &(name, value) in &[GET, OK].concat() {
         assert_eq!(
             trailers(&headers(&[(name, value)])),
             Err(Malformed::PseudoHeader)
