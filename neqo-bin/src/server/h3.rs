@@ -96,7 +96,7 @@ impl Engine for H3 {
             "server",
             concat!("neqo-server/", env!("CARGO_PKG_VERSION")),
         ));
-        headers.extend(fields.iter().map(|(n, v)| Header::new(*n, v)));
+        headers.extend(fields.iter().map(|(n, v)| Header::new(*n, v.as_bytes())));
         self.0.send_headers(handle(id), &headers).map_err(|e| {
             log::debug!("{id:?}: {e}");
             Gone
