@@ -239,7 +239,7 @@ impl<'j> Exchanges<'j> {
         }
     }
 
-    fn on_reset(&mut self, id: StreamId, error: u64, engine: &mut impl Engine) {
+    fn on_reset(&mut self, id: StreamId, error: u64, engine: &impl Engine) {
         let Some(mut exchange) = self.running.remove(&id) else {
             return;
         };

@@ -15,6 +15,8 @@ use super::{
     engine::Engine,
     error::Error,
     exchanges::{Job, Outcome},
+    exit::Exit,
+    h3::H3,
     hq::Hq,
     progress::Progress,
     request::Template,
@@ -28,13 +30,43 @@ use crate::{
     clock,
     proto::{Congestion, Protocol},
     runtime::{port::Port, signals::Signals},
+    startup,
 };
 
 /// Connecting anew for one origin without a response in between: servers that always go away are given up.
 const MAX_FRUITLESS: u32 = 3;
 
-/// Fetches everything. The error is the first in the order of the command line; all of them were printed.
-pub async fn fetch(args: &FetchArgs, signals: &Signals) -> Result<(), Arc<Error>> {
+/// Why a run failed.
+#[derive(Debug)]
+pub enum Failure {
+    /// Before it began; to be printed.
+    Early(Error),
+    /// In some of the transfers; printed. This is the first in the order of the command line.
+    Transfers(Arc<Error>),
+}
+
+impl From<Error> for Failure {
+    fn from(e: Error) -> Self {
+        Self::Early(e)
+    }
+}
+
+impl Failure {
+    /// Prints what was not printed yet, and tells how to exit.
+    #[must_use]
+    pub fn report(&self) -> Exit {
+        match self {
+            Self::Early(e) => {
+                startup::complain("neqo-client", e);
+                e.exit()
+            }
+            Self::Transfers(e) => e.exit(),
+        }
+    }
+}
+
+/// Fetches everything.
+pub async fn fetch(args: &FetchArgs, signals: &Signals) -> Result<(), Failure> {
     let run = Run::new(args)?;
     let progress = run.job.rules.progress.clone();
     let mut outcomes = run.all(signals).await;
@@ -50,7 +82,7 @@ pub async fn fetch(args: &FetchArgs, signals: &Signals) -> Result<(), Arc<Error>
             last_line = line;
         }
         if first.is_ok() {
-            first = Err(e);
+            first = Err(Failure::Transfers(e));
         }
     }
     first
@@ -114,7 +146,7 @@ impl Run {
         for index in 0..run.groups.len() {
             let run_of_task = Arc::clone(&run);
             let signals = signals.clone();
-            tasks.spawn(async move { run_of_task.group(index, signals).await });
+            tasks.spawn(async move { Box::pin(run_of_task.group(index, signals)).await });
             if run.one_by_one {
                 collect(&mut tasks, &mut outcomes).await;
             }
@@ -134,11 +166,11 @@ impl Run {
             let before = outcomes.len();
             let result = match self.network.alpn {
                 Protocol::H3 => {
-                    self.once::<Hq>(&group.origin, targets.clone(), &mut signals)
+                    Box::pin(self.once::<H3>(&group.origin, targets.clone(), &mut signals))
                         .await
                 }
                 Protocol::HqInterop => {
-                    self.once::<Hq>(&group.origin, targets.clone(), &mut signals)
+                    Box::pin(self.once::<Hq>(&group.origin, targets.clone(), &mut signals))
                         .await
                 }
             };
@@ -248,6 +280,12 @@ pub trait FromConnection {
 }
 
 impl FromConnection for Hq {
+    fn from_connection(connection: Connection) -> Self {
+        Self::new(connection)
+    }
+}
+
+impl FromConnection for H3 {
     fn from_connection(connection: Connection) -> Self {
         Self::new(connection)
     }

@@ -101,14 +101,25 @@ impl Engine for H3 {
             .map(|(name, value)| Header::new(name.as_str(), value.as_bytes()))
             .collect();
         self.0
-            .fetch(now, template.method(), &target.url, &fields, Priority::default())
+            .fetch(
+                now,
+                template.method(),
+                &target.url,
+                &fields,
+                Priority::default(),
+            )
             .map_err(|e| match e {
                 Error::Api(Misuse::StreamLimit) => Refusal::Later,
                 e => Refusal::Never(e.to_string()),
             })
     }
 
-    fn read(&mut self, id: StreamId, buf: &mut [u8], now: Instant) -> Result<(usize, bool), String> {
+    fn read(
+        &mut self,
+        id: StreamId,
+        buf: &mut [u8],
+        now: Instant,
+    ) -> Result<(usize, bool), String> {
         self.0.read_data(now, id, buf).map_err(|e| e.to_string())
     }
 
