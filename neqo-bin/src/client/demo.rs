@@ -195,7 +195,7 @@ async fn serve(root: &Path) -> Result<Served, Error> {
     let work = async move {
         let server = Bound::new(args).await.map_err(|e| e.to_string())?;
         let addr = server.addrs().next().ok_or("no socket")?;
-        let _ = ready.send((addr, server.certificate().identity.sha256())));
+        let _ = ready.send((addr, server.certificate().identity.sha256()));
         server
             .serve(AccessLog::disabled(), signals)
             .await
