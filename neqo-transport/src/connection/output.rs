@@ -165,6 +165,10 @@ impl Connection {
         }
         let p = self.paths.get_mut(path);
         p.amplification.on_sent(len);
+        if self.state == State::Init {
+            self.set_state(State::WaitInitial);
+        }
+        let p = self.paths.get_mut(path);
         self.stats.bytes_tx += len as u64;
         self.stats.datagrams_tx += count as u64;
         let (local, remote) = (p.local, p.remote);
