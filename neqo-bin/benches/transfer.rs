@@ -5,6 +5,8 @@
 //! ```sh
 //! cargo bench -p neqo-bin --bench transfer -- download
 //! ```
+//!
+//! With `--profile-time 3` it only runs the work, for a profiler; callgrind, too.
 
 #![forbid(unsafe_code)]
 #![expect(

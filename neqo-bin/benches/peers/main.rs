@@ -9,7 +9,13 @@
 //! size of UDP payloads, the socket buffers, the windows and the number of streams; X25519,
 //! `TLS_AES_128_GCM_SHA256` and one self-signed P-256 certificate, all from aws-lc-rs. Rounds
 //! alternate between the peers, so that a disturbance of the machine hits all of them, and the
-//! median counts.
+//! median counts. This is what criterion does not do: it measures one thing for a while, then the
+//! next, and on a machine with other work a ratio of two such times says little. Where even the
+//! ratio of times wavers, that of CPU times does not. The bench `transfer` has the same work in
+//! criterion's terms.
+//!
+//! What is not equal is to our disadvantage: ours is the server of `neqo-server`, which sends two
+//! session tickets and more response fields than `:status`; the other peers' servers do not.
 
 #![forbid(unsafe_code)]
 #![expect(

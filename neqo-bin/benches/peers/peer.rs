@@ -19,7 +19,8 @@ pub(crate) trait Peer: Send + Sync {
 
     /// Prepares a server; what is returned serves in the thread that calls it and does not return.
     ///
-    /// A GET of `/N` is answered by N bytes, a POST by the number of bytes in its body.
+    /// A GET of `/N` is answered by N bytes, a POST by a text that has the number of bytes in its
+    /// body, which the peer's own client checks.
     fn server(&self, setup: &Setup, socket: UdpSocket) -> Box<dyn FnOnce() + Send>;
 
     /// Prepares a client of the server at the address; it lives in the calling thread.
