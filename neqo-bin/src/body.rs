@@ -43,6 +43,26 @@ pub enum Piece {
     End,
 }
 
+/// Why [`Source::pump`] stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pumped {
+    /// The stream takes no more for now.
+    Blocked,
+    /// A read is under way or due: see [`Source::job`].
+    Pending,
+    /// Everything was sent.
+    End,
+}
+
+/// Why a body cannot be sent to its end.
+#[derive(Debug)]
+pub enum PumpError<E> {
+    /// It cannot be read.
+    Source(io::Error),
+    /// It cannot be sent.
+    Stream(E),
+}
+
 /// Where a body comes from.
 #[derive(Debug)]
 pub enum Source {
@@ -77,6 +97,26 @@ impl Source {
             Self::Memory(bytes) => drop(bytes.split_to(n.min(bytes.len()))),
             Self::Generated(generated) => generated.advance(n),
             Self::Feed(feed) => feed.advance(n),
+        }
+    }
+
+    /// Gives bytes to `send`, which tells how many it took, as long as there are some and it takes all.
+    pub fn pump<E>(
+        &mut self,
+        mut send: impl FnMut(Bytes) -> Result<usize, E>,
+    ) -> Result<Pumped, PumpError<E>> {
+        loop {
+            let data = match self.peek().map_err(PumpError::Source)? {
+                Piece::Data(data) => data,
+                Piece::Pending => return Ok(Pumped::Pending),
+                Piece::End => return Ok(Pumped::End),
+            };
+            let len = data.len();
+            let taken = send(data).map_err(PumpError::Stream)?;
+            self.advance(taken);
+            if taken < len {
+                return Ok(Pumped::Blocked);
+            }
         }
     }
 
@@ -383,6 +423,30 @@ mod tests {
         let mut source = Source::Feed(Feed::exactly(Broken, 10));
         let e = drain(&mut source, 1).unwrap_err();
         assert_eq!(e.kind(), io::ErrorKind::PermissionDenied);
+    }
+
+    #[test]
+    fn pumping_stops_where_the_stream_does() {
+        let mut source = Source::Memory(Bytes::from_static(b"hello"));
+        let mut room = 3;
+        let mut got = Vec::new();
+        let mut send = |data: Bytes| {
+            let n = data.len().min(room);
+            got.extend_from_slice(&data[..n]);
+            room = 10;
+            Ok::<_, ()>(n)
+        };
+        assert_eq!(source.pump(&mut send).unwrap(), Pumped::Blocked);
+        assert_eq!(source.pump(&mut send).unwrap(), Pumped::End);
+        assert_eq!(got, b"hello");
+        let mut source = Source::Memory(Bytes::from_static(b"x"));
+        assert!(matches!(source.pump(|_| Err(7)), Err(PumpError::Stream(7))));
+        let mut source = Source::Feed(Feed::until_end(io::empty()));
+        let mut send = |_| Ok::<_, ()>(0);
+        assert_eq!(source.pump(&mut send).unwrap(), Pumped::Pending);
+        let job = source.job().unwrap();
+        source.done(job.run());
+        assert_eq!(source.pump(&mut send).unwrap(), Pumped::End);
     }
 
     #[test]

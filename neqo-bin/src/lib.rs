@@ -7,3 +7,4 @@ pub mod clock;
 pub mod proto;
 pub mod runtime;
 pub mod server;
+pub mod startup;

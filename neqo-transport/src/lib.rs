@@ -40,7 +40,10 @@ pub(crate) type PacketNumber = u64;
 
 /// The one reading of the clock in unit tests: a base that virtual time counts from.
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "tests need some instant to begin with")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests need some instant to begin with"
+)]
 fn test_now() -> std::time::Instant {
     std::time::Instant::now()
 }

@@ -38,7 +38,12 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 /// Sends about `bytes` on one stream, reading without copies. Returns packets and allocations.
-fn transfer(pair: &mut Pair, id: neqo_transport::StreamId, chunk: &Bytes, bytes: u64) -> (u64, u64) {
+fn transfer(
+    pair: &mut Pair,
+    id: neqo_transport::StreamId,
+    chunk: &Bytes,
+    bytes: u64,
+) -> (u64, u64) {
     let packets = pair.client.stats().packets_tx;
     let before = ALLOCATIONS.load(Ordering::Relaxed);
     let mut got = 0;

@@ -1,11 +1,15 @@
-//! What the tests of every crate share: a deterministic network in virtual time.
+//! What the tests of every crate share: a deterministic network in virtual time, connections as its
+//! nodes, an application protocol for them, and certificates.
 //!
 //! This crate is only ever a dev-dependency. It holds to the same rules as what it tests: time and
 //! randomness are arguments, one owner for each thing, and a run with the same seed is the same run.
 
 #![forbid(unsafe_code)]
 
+pub mod node;
 pub mod sim;
+pub mod tls;
+pub mod transfer;
 
 use std::{sync::OnceLock, time::Instant};
 

@@ -1,6 +1,6 @@
 //! What every request of a run looks like, and the bodies that go with them.
 
-use std::{fs::File, io};
+use std::{fs::File, io, path::PathBuf};
 
 use super::{
     args::{Data, Field, RequestArgs},
@@ -112,6 +112,15 @@ impl Template {
                 let length = metadata.len();
                 Ok((Source::Feed(Feed::exactly(file, length)), Some(length)))
             }
+        }
+    }
+
+    /// What an error message calls the place that the body comes from.
+    #[must_use]
+    pub fn data_path(&self) -> PathBuf {
+        match &self.data {
+            Some(Data::File(path)) => path.clone(),
+            _ => PathBuf::from("standard input"),
         }
     }
 

@@ -85,6 +85,18 @@ impl Transfer {
         matches!(self.state, State::Over(_))
     }
 
+    /// Whether nothing of a response has arrived.
+    #[must_use]
+    pub const fn is_untouched(&self) -> bool {
+        self.status.is_none() && self.received == 0
+    }
+
+    /// Takes the target back, to be fetched in another way.
+    #[must_use]
+    pub fn into_target(self) -> Target {
+        self.target
+    }
+
     /// Whether more of the response is wanted.
     #[must_use]
     pub const fn is_receiving(&self) -> bool {

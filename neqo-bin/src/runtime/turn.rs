@@ -31,6 +31,16 @@ pub enum Step<'b> {
     Idle,
 }
 
+impl<'b> From<neqo_transport::Transmit<'b>> for Step<'b> {
+    fn from(transmit: neqo_transport::Transmit<'b>) -> Self {
+        match transmit {
+            neqo_transport::Transmit::Batch(batch) => Self::Send(batch),
+            neqo_transport::Transmit::Callback(delay) => Self::Wait(delay),
+            neqo_transport::Transmit::None => Self::Idle,
+        }
+    }
+}
+
 /// What the loop waits for besides the sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {

@@ -23,7 +23,7 @@ pub struct Entry {
     /// When it was received.
     pub at: SystemTime,
     /// Who sent it.
-    pub peer: SocketAddr,
+    pub peer: Option<SocketAddr>,
     /// `:method`.
     pub method: String,
     /// `:path`.
@@ -45,7 +45,7 @@ impl Display for Entry {
         write!(
             f,
             "{} - - [{}] \"{} {} {}\" {} {} {:.6}{}",
-            canonical(self.peer),
+            Peer(self.peer),
             httpdate::fmt_http_date(self.at),
             Escaped(&self.method),
             Escaped(&self.path),
@@ -59,8 +59,15 @@ impl Display for Entry {
 }
 
 /// IPv4 peers of a dual-stack socket show as IPv4.
-const fn canonical(addr: SocketAddr) -> SocketAddr {
-    SocketAddr::new(addr.ip().to_canonical(), addr.port())
+struct Peer(Option<SocketAddr>);
+
+impl Display for Peer {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(addr) => SocketAddr::new(addr.ip().to_canonical(), addr.port()).fmt(f),
+            None => f.write_str("-"),
+        }
+    }
 }
 
 /// Nothing from a request can end the line, end the quotes or drive a terminal.
@@ -85,13 +92,16 @@ impl Display for Escaped<'_> {
     }
 }
 
-/// The queue to the thread that writes.
-#[derive(Debug)]
+/// The queue to the thread that writes. Clones write to the same place.
+#[derive(Clone, Debug)]
 pub struct AccessLog {
     queue: Option<SyncSender<String>>,
     lost: u64,
-    thread: Option<JoinHandle<()>>,
 }
+
+/// Waits, when dropped, until all lines are written. To be dropped after every [`AccessLog`].
+#[derive(Debug)]
+pub struct Scribe(Option<JoinHandle<()>>);
 
 impl AccessLog {
     /// Logs nothing.
@@ -100,21 +110,20 @@ impl AccessLog {
         Self {
             queue: None,
             lost: 0,
-            thread: None,
         }
     }
 
     /// Logs to `out`.
-    pub fn to(out: impl Write + Send + 'static) -> io::Result<Self> {
+    pub fn to(out: impl Write + Send + 'static) -> io::Result<(Self, Scribe)> {
         let (queue, lines) = sync_channel(MAX_QUEUED);
         let thread = thread::Builder::new()
             .name("access-log".into())
             .spawn(move || write_lines(&lines, out))?;
-        Ok(Self {
+        let log = Self {
             queue: Some(queue),
             lost: 0,
-            thread: Some(thread),
-        })
+        };
+        Ok((log, Scribe(Some(thread))))
     }
 
     /// Queues one line; never blocks.
@@ -135,10 +144,9 @@ impl AccessLog {
     }
 }
 
-impl Drop for AccessLog {
+impl Drop for Scribe {
     fn drop(&mut self) {
-        self.queue = None;
-        if let Some(thread) = self.thread.take() {
+        if let Some(thread) = self.0.take() {
             drop(thread.join());
         }
     }
@@ -164,7 +172,7 @@ mod tests {
     fn entry(path: &str) -> Entry {
         Entry {
             at: SystemTime::UNIX_EPOCH,
-            peer: "[::ffff:192.0.2.1]:5".parse().unwrap(),
+            peer: "[::ffff:192.0.2.1]:5".parse().ok(),
             method: "GET".into(),
             path: path.into(),
             protocol: Protocol::H3,
@@ -210,7 +218,7 @@ mod tests {
     #[test]
     fn a_reader_that_stalls_costs_lines_not_time() {
         let (tx, rx) = sync_channel(0);
-        let mut log = AccessLog::to(Slow(tx)).unwrap();
+        let (mut log, scribe) = AccessLog::to(Slow(tx)).unwrap();
         for _ in 0..2 * MAX_QUEUED {
             log.log(&entry("/"));
         }
@@ -224,6 +232,7 @@ mod tests {
         log.log(&entry("/last"));
         assert_eq!(log.lost, 0);
         drop(log);
+        drop(scribe);
         let text = reader.join().unwrap();
         assert!(text.contains(&format!("({lost} lines lost)")));
         assert!(text.contains("/last"));
@@ -233,9 +242,11 @@ mod tests {
     fn a_reader_that_leaves_is_survived() {
         let (tx, rx) = sync_channel(0);
         drop(rx);
-        let mut log = AccessLog::to(Slow(tx)).unwrap();
+        let (mut log, scribe) = AccessLog::to(Slow(tx)).unwrap();
         for _ in 0..2 * MAX_QUEUED {
             log.log(&entry("/"));
         }
+        drop(log);
+        drop(scribe);
     }
 }

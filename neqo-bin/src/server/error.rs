@@ -39,6 +39,12 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// SSLKEYLOGFILE names a file that cannot be written.
+    #[error("SSLKEYLOGFILE: {reason}; name a file that can be written, or unset it")]
+    KeyLog {
+        /// Why.
+        reason: String,
+    },
     /// The operating system refused something else.
     #[error("{doing}: {source}")]
     System {

@@ -110,10 +110,10 @@ impl Core {
     /// Acts on a frame of the peer's control stream.
     pub(super) fn on_control_frame(
         &mut self,
-        frame: ControlFrame,
+        frame: &ControlFrame,
         quic: &mut impl Quic,
     ) -> Res<()> {
-        match frame {
+        match *frame {
             ControlFrame::Settings(settings) => {
                 self.peer.set_settings(settings);
                 self.events.push(CoreEvent::Settings(settings));

@@ -14,6 +14,10 @@ use crate::error::AppError;
 
 /// One stream of a [`FakeQuic`].
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are independent facts that tests look at"
+)]
 pub(crate) struct FakeStream {
     incoming: VecDeque<Bytes>,
     incoming_fin: bool,

@@ -169,7 +169,7 @@ impl Core {
             match reader.read(&mut chunk)? {
                 Some(Item::Frame(frame, payload)) => {
                     let frame = ControlFrame::decode(frame, &payload)?;
-                    self.on_control_frame(frame, quic)?;
+                    self.on_control_frame(&frame, quic)?;
                 }
                 Some(Item::Data(_)) => return Err(Violation::HttpFrameUnexpected.into()),
                 None => break,

@@ -10,7 +10,7 @@ use crate::error::{Error, StreamFault};
 
 /// Why a message is malformed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ThisError)]
-pub enum Malformed {
+pub(crate) enum Malformed {
     /// A field name is empty, has uppercase letters or other characters that no name has.
     #[error("invalid field name")]
     Name,
@@ -362,7 +362,7 @@ fn is_name(s: &[u8]) -> bool {
     is_token(s) && !s.iter().any(u8::is_ascii_uppercase)
 }
 
-fn is_http(scheme: &[u8]) -> bool {
+const fn is_http(scheme: &[u8]) -> bool {
     scheme.eq_ignore_ascii_case(b"https") || scheme.eq_ignore_ascii_case(b"http")
 }
 

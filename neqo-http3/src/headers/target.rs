@@ -141,7 +141,7 @@ mod tests {
     fn tuples() {
         let target = ("https", "a", "/b");
         assert_eq!(
-            (target.scheme(), (&target).authority(), target.path()),
+            (target.scheme(), target.authority(), target.path()),
             ("https", "a", "/b")
         );
     }

@@ -260,8 +260,9 @@ impl RecvMessage {
                     RequestKind::Connect => self.tunnel(),
                     RequestKind::ExtendedConnect if extended_connect => self.tunnel(),
                     //= rfc9114#section-4.3
-                    //# Endpoints MUST NOT generate
-                    //# pseudo-header fields other than those defined in this document.
+                    //# Endpoints MUST treat a
+                    //# request or response that contains undefined or invalid pseudo-header fields as
+                    //# malformed.
                     RequestKind::ExtendedConnect => return Err(Malformed::PseudoHeader.into()),
                     RequestKind::Head | RequestKind::Other => Part::Final,
                 })
@@ -291,7 +292,7 @@ impl RecvMessage {
     }
 
     /// A tunnel has no content length.
-    fn tunnel(&mut self) -> Part {
+    const fn tunnel(&mut self) -> Part {
         self.content = ContentLength::new(None);
         Part::Tunnel
     }

@@ -104,7 +104,9 @@ mod tests {
         wire::frame::FrameType,
     };
 
-    const ONE_VARINT: [(FrameType, fn(u64) -> ControlFrame); 3] = [
+    type Make = fn(u64) -> ControlFrame;
+
+    const ONE_VARINT: [(FrameType, Make); 3] = [
         (FrameType::Goaway, ControlFrame::Goaway),
         (FrameType::MaxPushId, ControlFrame::MaxPushId),
         (FrameType::CancelPush, ControlFrame::CancelPush),
@@ -129,6 +131,8 @@ mod tests {
         }
     }
 
+    //= rfc9218#section-7 type=test
+    //# Failure to parse the Priority Field Value MAY be treated as a connection error.
     #[test]
     fn priority_update() {
         let mut out = Vec::new();
@@ -171,9 +175,9 @@ mod tests {
     proptest! {
         #[test]
         fn arbitrary(frame in 0..=0x0e_u64, payload in vec(any::<u8>(), 0..40)) {
-            let _ = ControlFrame::decode(FrameType::from(frame), &payload);
-            let _ = ControlFrame::decode(FrameType::PriorityUpdateRequest, &payload);
-            let _ = ControlFrame::decode(FrameType::PriorityUpdatePush, &payload);
+            let _decoded = ControlFrame::decode(FrameType::from(frame), &payload);
+            let _decoded = ControlFrame::decode(FrameType::PriorityUpdateRequest, &payload);
+            let _decoded = ControlFrame::decode(FrameType::PriorityUpdatePush, &payload);
         }
     }
 }

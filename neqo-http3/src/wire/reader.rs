@@ -74,7 +74,7 @@ impl FrameReader {
     }
 
     /// Whether the stream may end here, which is between two frames.
-    pub(crate) fn at_boundary(&self) -> bool {
+    pub(crate) const fn at_boundary(&self) -> bool {
         matches!(&self.state, State::Type(t) if !t.decoding_in_progress())
     }
 

@@ -11,11 +11,7 @@ use super::{
     id::{ConnectionId, ConnectionIdDecoder, ConnectionIdGenerator},
 };
 use crate::{
-    Error, Res, Violation,
-    config::limits,
-    recovery::token::Token,
-    tx::Tx,
-    wire::frame::encode,
+    Error, Res, Violation, config::limits, recovery::token::Token, tx::Tx, wire::frame::encode,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +81,9 @@ impl LocalCids {
 
     /// The first one, for long headers and transport parameters.
     pub fn first(&self) -> ConnectionId {
-        self.active.first().map_or_else(ConnectionId::default, |i| i.cid)
+        self.active
+            .first()
+            .map_or_else(ConnectionId::default, |i| i.cid)
     }
 
     /// The stateless reset token of the first one, for a server's transport parameters.

@@ -6,13 +6,7 @@ use neqo_crypto::constant_time_eq;
 use smallvec::SmallVec;
 
 use super::{ResetToken, id::ConnectionId};
-use crate::{
-    Res, Violation,
-    config::limits,
-    recovery::token::Token,
-    tx::Tx,
-    wire::frame::encode,
-};
+use crate::{Res, Violation, config::limits, recovery::token::Token, tx::Tx, wire::frame::encode};
 
 #[derive(Clone, Copy, Debug)]
 struct Remote {
@@ -51,7 +45,9 @@ impl RemoteCids {
 
     /// The one in use.
     pub fn current(&self) -> ConnectionId {
-        self.active.first().map_or_else(ConnectionId::default, |r| r.cid)
+        self.active
+            .first()
+            .map_or_else(ConnectionId::default, |r| r.cid)
     }
 
     /// The peer chose another one during the handshake (RFC 9000 §7.2).
@@ -81,7 +77,9 @@ impl RemoteCids {
         //# Connection ID MUST treat receipt of a NEW_CONNECTION_ID frame as a
         //# connection error of type PROTOCOL_VIOLATION.
         if self.current().is_empty() {
-            return Err(Violation::ProtocolViolation("NEW_CONNECTION_ID after an empty one").into());
+            return Err(
+                Violation::ProtocolViolation("NEW_CONNECTION_ID after an empty one").into(),
+            );
         }
         for r in &self.active {
             let (same_seq, same_cid) = (r.seq == seq, r.cid == cid);

@@ -115,6 +115,10 @@ pub const MAX_PTO_COUNT: usize = 16;
 /// How many outgoing DATAGRAM payloads wait by default.
 pub const OUTGOING_DATAGRAMS: usize = 10;
 
+/// How often a connection sends CRYPTO data again before its probe timeout, because the peer
+/// obviously lacks it (RFC 9002 §6.2.3): each time costs a packet, at the peer's wish.
+pub const SPEED_UPS: u8 = 4;
+
 /// Datagrams with Initial packets, and those that probe a path, have at least this many bytes of
 /// UDP payload (RFC 9000 §14.1, §8.2.1).
 pub const MIN_INITIAL_DATAGRAM: usize = 1200;

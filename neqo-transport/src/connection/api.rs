@@ -213,14 +213,8 @@ impl Connection {
 
     /// Whether this is a stream of ours that the peer's limit allows.
     #[must_use]
-    pub fn is_stream_id_allowed(&self, stream_id: StreamId) -> bool {
+    pub const fn is_stream_id_allowed(&self, stream_id: StreamId) -> bool {
         self.streams.is_allowed(stream_id)
-    }
-
-    /// How many streams are open, in either direction.
-    #[must_use]
-    pub fn stream_count(&self) -> usize {
-        self.streams.len()
     }
 
     /// What TLS negotiated, once that is known.

@@ -68,7 +68,10 @@ impl Closer {
         //# A CONNECTION_CLOSE of type 0x1d MUST be replaced by a CONNECTION_CLOSE of type 0x1c
         //# when sending the frame in Initial or Handshake packets.
         match (self.code, space) {
-            (CloseCode::Application(_), PacketNumberSpace::Initial | PacketNumberSpace::Handshake) => {
+            (
+                CloseCode::Application(_),
+                PacketNumberSpace::Initial | PacketNumberSpace::Handshake,
+            ) => {
                 let code = CloseCode::Transport {
                     code: APPLICATION_ERROR,
                     frame_type: 0,

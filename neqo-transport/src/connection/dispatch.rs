@@ -9,7 +9,11 @@ use crate::{
     Error, PacketNumber, Res, Violation,
     cid::id::ConnectionId,
     path::PathId,
-    recovery::{detect::{AckOutcome, Loss}, rtt::ack_delay, token::Token},
+    recovery::{
+        detect::{AckOutcome, Loss},
+        rtt::ack_delay,
+        token::Token,
+    },
     rx::payload::Payload,
     space::PacketNumberSpace,
     stats::FrameStats,
@@ -239,7 +243,8 @@ impl Connection {
             return;
         };
         let path = self.paths.get_mut(largest.path);
-        if path.ecn.on_ack(cx.space, marked, ack.ecn) && path.sender.on_ecn_ce(largest.time, cx.now) {
+        if path.ecn.on_ack(cx.space, marked, ack.ecn) && path.sender.on_ecn_ce(largest.time, cx.now)
+        {
             self.stats.congestion_events += 1;
         }
     }
@@ -259,11 +264,20 @@ impl Connection {
     pub(super) fn detect_lost(&mut self, id: PacketNumberSpace, now: Instant) {
         let rtt = self.paths.primary().rtt;
         let persistent = rtt.persistent_congestion_duration(self.peer.max_ack_delay);
-        let Some(outcome) =
-            self.with_fate(id, |loss, fate| loss.detect_lost(now, &rtt, persistent, fate))
-        else {
+        let Some(outcome) = self.with_fate(id, |loss, fate| {
+            loss.detect_lost(now, &rtt, persistent, fate)
+        }) else {
             return;
         };
+        // "A packet can be sent to speed up loss recovery" (RFC 9002 appendix B.6). During the
+        // handshake it must be: 1-RTT packets that cannot be acknowledged yet may fill the window,
+        // and nothing but the lost packet would ever open it.
+        if outcome.congestion.is_some()
+            && id != PacketNumberSpace::ApplicationData
+            && let Some(space) = self.spaces.get_mut(id)
+        {
+            space.owe_probes(1);
+        }
         let path = self.paths.primary_mut();
         if let Some(sent) = outcome.congestion
             && path.sender.on_congestion_event(sent, now)

@@ -48,7 +48,11 @@ impl From<Violation> for Refusal {
 
 impl Connection {
     /// Takes a datagram. It is decrypted in place; data that is not read at once is copied.
-    pub fn process_input<A: AsRef<[u8]> + AsMut<[u8]>>(&mut self, mut d: Datagram<A>, now: Instant) {
+    pub fn process_input<A: AsRef<[u8]> + AsMut<[u8]>>(
+        &mut self,
+        mut d: Datagram<A>,
+        now: Instant,
+    ) {
         let meta = meta_of(&d);
         self.on_datagram(&meta, d.as_mut(), now);
         self.after_input(now);
@@ -235,7 +239,8 @@ impl Connection {
         }
         let ours = self.local_cids.contains(p.dcid());
         let early = matches!(p.level(), Level::Initial | Level::ZeroRtt);
-        let made_up = self.role == Role::Server && early && *p.dcid() == self.handshake.ids.initial_dcid;
+        let made_up =
+            self.role == Role::Server && early && *p.dcid() == self.handshake.ids.initial_dcid;
         if !ours && !made_up {
             return Err(DropReason::ConnectionId);
         }
@@ -291,7 +296,9 @@ impl Connection {
             .keys
             .opener(pn, unprotected.key_phase() && !is_long)
             .ok_or(DropReason::KeysPending)?;
-        let opened = unprotected.open(packet, pn, keys).map_err(|_| DropReason::Decrypt)?;
+        let opened = unprotected
+            .open(packet, pn, keys)
+            .map_err(|_| DropReason::Decrypt)?;
         let range = opened.payload()?;
         match with {
             OpenedWith::Current => space.keys.on_opened(pn),
@@ -321,6 +328,13 @@ impl Connection {
     fn save(&mut self, id: PacketNumberSpace, meta: &Meta, packet: &[u8]) -> DropReason {
         if id != PacketNumberSpace::Initial && self.saved.save(id, *meta, packet) {
             self.stats.saved_datagrams += 1;
+            //= rfc9002#section-6.2.3
+            //# When a client receives Handshake or 1-RTT packets prior to obtaining Handshake keys,
+            //# it may assume some or all of the server's Initial packets were lost.
+            let keys = self.spaces.get(PacketNumberSpace::Handshake);
+            if self.role == Role::Client && keys.is_some_and(|s| !s.keys.can_seal()) {
+                self.speed_up(PacketNumberSpace::Initial);
+            }
         }
         DropReason::KeysPending
     }
@@ -378,7 +392,10 @@ impl Connection {
     fn on_other_path(&mut self, cx: &Context, seen: Seen, newest: bool) {
         let validated = self.paths.get(cx.path).amplification.is_validated();
         if !validated {
-            self.paths.get_mut(cx.path).validation.begin(&mut self.random);
+            self.paths
+                .get_mut(cx.path)
+                .validation
+                .begin(&mut self.random);
         }
         //= rfc9000#section-9.3
         //# An endpoint only changes the address to which it sends packets in response to the
@@ -395,7 +412,10 @@ impl Connection {
             Refusal::Drop(reason) => {
                 self.stats.dropped[reason] += 1;
                 qtrace!("{self} drops a packet: {reason}");
-                let strange = matches!(reason, DropReason::Decrypt | DropReason::ConnectionId | DropReason::Header);
+                let strange = matches!(
+                    reason,
+                    DropReason::Decrypt | DropReason::ConnectionId | DropReason::Header
+                );
                 if strange && self.remote_cids.is_stateless_reset(packet) {
                     //= rfc9000#section-10.3.1
                     //# If the last 16 bytes of the datagram are identical in value to a stateless
@@ -410,7 +430,9 @@ impl Connection {
     }
 
     fn integrity_exhausted(&self) -> bool {
-        self.spaces.iter().any(|(_, s)| s.keys.integrity_exhausted())
+        self.spaces
+            .iter()
+            .any(|(_, s)| s.keys.integrity_exhausted())
     }
 
     /// Opens saved packets whose keys came meanwhile.

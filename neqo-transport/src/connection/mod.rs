@@ -82,6 +82,8 @@ pub struct Connection {
     /// Keys were installed: saved packets of these spaces may open now.
     unlocked: Vec<PacketNumberSpace>,
     closer: Option<Closer>,
+    /// How often CRYPTO data was sent again before the probe timeout.
+    speed_ups: u8,
     /// A server owes HANDSHAKE_DONE.
     handshake_done_due: bool,
     /// How a client begins again after Version Negotiation or Retry.
@@ -162,9 +164,7 @@ impl Connection {
         if let Some(mut space) = self.spaces.take(id) {
             qdebug!("{self} discards {id:?}");
             let paths = &mut self.paths;
-            space
-                .loss
-                .discard(|p| {
+            space.loss.discard(|p| {
                 if p.in_flight {
                     let sender = &mut paths.get_mut(p.path).sender;
                     sender.on_discarded(usize::from(p.size));
@@ -179,8 +179,16 @@ impl Connection {
 
     /// What must hold after every public call.
     fn consistent(&self) -> bool {
-        let sent: usize = self.spaces.iter().map(|(_, s)| s.loss.sent.bytes_in_flight()).sum();
-        let counted: usize = self.paths.iter().map(|(_, p)| p.sender.bytes_in_flight()).sum();
+        let sent: usize = self
+            .spaces
+            .iter()
+            .map(|(_, s)| s.loss.sent.bytes_in_flight())
+            .sum();
+        let counted: usize = self
+            .paths
+            .iter()
+            .map(|(_, p)| p.sender.bytes_in_flight())
+            .sum();
         sent == counted && self.streams.consistent()
     }
 }

@@ -20,8 +20,9 @@ use crate::{
         packet::TAG_LEN,
         schedule::{self, Permit, Speakers},
     },
-    wire::{
-        header::{LongType, encode::{self, LongHeader}},
+    wire::header::{
+        LongType,
+        encode::{self, LongHeader},
     },
 };
 
@@ -107,7 +108,9 @@ impl Connection {
         match self.process_multiple_output(now, NonZeroUsize::MIN) {
             OutputBatch::None => Output::None,
             OutputBatch::Callback(t) => Output::Callback(t),
-            OutputBatch::DatagramBatch(b) => Datagram::try_from(b).map_or(Output::None, Output::Datagram),
+            OutputBatch::DatagramBatch(b) => {
+                Datagram::try_from(b).map_or(Output::None, Output::Datagram)
+            }
         }
     }
 
@@ -140,7 +143,10 @@ impl Connection {
         let path = match &self.state {
             State::Closed(_) => return Transmit::None,
             State::Draining { .. } => return self.callback(now),
-            _ => self.paths.wants_to_probe().unwrap_or_else(|| self.paths.primary_id()),
+            _ => self
+                .paths
+                .wants_to_probe()
+                .unwrap_or_else(|| self.paths.primary_id()),
         };
         let mark = self.paths.get(path).ecn.mark();
         let mut batch = Batch::new(buf, self.paths.get(path).mtu, max.get());
@@ -173,13 +179,7 @@ impl Connection {
         })
     }
 
-    fn fill(
-        &mut self,
-        now: Instant,
-        path: PathId,
-        mark: Ecn,
-        batch: &mut Batch<'_>,
-    ) -> Res<()> {
+    fn fill(&mut self, now: Instant, path: PathId, mark: Ecn, batch: &mut Batch<'_>) -> Res<()> {
         if let Some(closer) = self.closer.take() {
             let closer = if closer.is_due() {
                 self.write_close(&closer, path, batch)?;
@@ -210,7 +210,10 @@ impl Connection {
             budget = budget.saturating_sub(in_flight);
             dgram.commit();
         }
-        self.paths.get_mut(path).sender.set_app_limited(budget >= mtu);
+        self.paths
+            .get_mut(path)
+            .sender
+            .set_app_limited(budget >= mtu);
         Ok(())
     }
 
@@ -233,7 +236,10 @@ impl Connection {
             self.write_packet(turn, id, (permit, later), dgram, &mut written)?;
             //= rfc9001#section-4.9.1
             //# a client MUST discard Initial keys when it first sends a Handshake packet
-            if id == PacketNumberSpace::Handshake && self.role == Role::Client && written.last == Some(id) {
+            if id == PacketNumberSpace::Handshake
+                && self.role == Role::Client
+                && written.last == Some(id)
+            {
                 self.discard_space(PacketNumberSpace::Initial);
             }
         }
@@ -283,7 +289,7 @@ impl Connection {
     ) -> Res<()> {
         let (before, size) = (dgram.len(), dgram.size());
         let mut pkt = dgram.packet();
-        let Some(pn) = self.write_header(id, &mut pkt)? else {
+        let Some(pn) = self.write_header(id, &mut pkt) else {
             return Ok(());
         };
         let Some(space) = self.spaces.get_mut(id) else {
@@ -356,10 +362,8 @@ impl Connection {
         &self,
         id: PacketNumberSpace,
         pkt: &mut PacketBuilder<'_>,
-    ) -> Res<Option<PacketNumber>> {
-        let Some(space) = self.spaces.get(id) else {
-            return Ok(None);
-        };
+    ) -> Option<PacketNumber> {
+        let space = self.spaces.get(id)?;
         let pn = space.pn.peek();
         let number = (pn, space.loss.largest_acked());
         let (dcid, scid) = (self.remote_cids.current(), self.local_cids.first());
@@ -379,19 +383,12 @@ impl Connection {
                 encode::short(pkt, &dcid, space.keys.phase_bit(), number)
             }
         };
-        if let Some(layout) = layout {
-            pkt.header_done(layout);
-        }
-        Ok(layout.map(|_| pn))
+        pkt.header_done(layout?);
+        Some(pn)
     }
 
     /// Says CONNECTION_CLOSE at every level that has keys, in one datagram.
-    fn write_close(
-        &mut self,
-        closer: &Closer,
-        path: PathId,
-        batch: &mut Batch<'_>,
-    ) -> Res<()> {
+    fn write_close(&mut self, closer: &Closer, path: PathId, batch: &mut Batch<'_>) -> Res<()> {
         let limit = self.paths.get(path).amplification.limit();
         let Some(mut dgram) = batch.datagram(limit) else {
             return Ok(());
@@ -406,7 +403,7 @@ impl Connection {
             if !self.spaces.get(id).is_some_and(|s| s.keys.can_seal()) {
                 continue;
             }
-            let Some(pn) = self.write_header(id, &mut pkt)? else {
+            let Some(pn) = self.write_header(id, &mut pkt) else {
                 continue;
             };
             if !closer.write(id, &mut pkt) {

@@ -1,9 +1,6 @@
 //! How connections begin.
 
-use std::{
-    net::SocketAddr,
-    time::Instant,
-};
+use std::{net::SocketAddr, time::Instant};
 
 use neqo_common::{Random, Role};
 use neqo_crypto::{Events as TlsEvents, ResetKey, Session, Version};
@@ -168,7 +165,7 @@ impl Connection {
                 original_dcid: accept.original_dcid,
                 initial_dcid: accept.dcid,
                 retry_scid: accept.retry_scid,
-                peer_scid: Some(accept.scid),
+                peer_scid: None,
             },
             session: context.tls.session(&context.alpn)?,
             local_cids,
@@ -215,6 +212,7 @@ impl Connection {
             saved: Saved::default(),
             unlocked: Vec::new(),
             closer: None,
+            speed_ups: 0,
             handshake_done_due: false,
             client: None,
             events: Events::default(),

@@ -32,22 +32,31 @@ impl Connection {
             _ => {}
         }
         let pto = self.pto();
-        let recovery = self.loss_time().map(|(at, _)| at).or_else(|| self.pto_deadline().map(|(at, _)| at));
+        let recovery = self
+            .loss_time()
+            .map(|(at, _)| at)
+            .or_else(|| self.pto_deadline().map(|(at, _)| at));
         let acks = self
             .spaces
             .iter()
             .filter(|(_, s)| s.keys.can_seal())
             .filter_map(|(_, s)| s.acks.ack_time());
         let keys = self.spaces.iter().filter_map(|(_, s)| s.keys.drop_time());
-        let paths = self.paths.iter().filter_map(|(_, p)| p.validation.next_timeout());
+        let paths = self
+            .paths
+            .iter()
+            .filter_map(|(_, p)| p.validation.next_timeout());
+        // What is only to be sent waits for the peer while the amplification limit forbids it.
+        let sending = acks
+            .chain(self.keep_alive_time())
+            .chain(self.pacing_time(now))
+            .filter(|_| !self.paths.primary().amplification.is_blocked());
         recovery
             .into_iter()
-            .chain(acks)
             .chain(keys)
             .chain(paths)
             .chain(self.idle.deadline(pto))
-            .chain(self.keep_alive_time())
-            .chain(self.pacing_time(now))
+            .chain(sending)
             .min()
     }
 
@@ -77,7 +86,7 @@ impl Connection {
         //= rfc9002#section-6.2.2.1
         //# If no additional data can be sent, the server's PTO timer MUST NOT be
         //# armed until datagrams have been received from the client
-        if self.paths.primary().amplification.limit() == 0 {
+        if self.paths.primary().amplification.is_blocked() {
             return None;
         }
         let last = enum_map::EnumMap::from_fn(|id| {
@@ -164,12 +173,18 @@ impl Connection {
         self.pto.expired();
         self.stats.add_pto(self.pto.count());
         qdebug!("{self} probes {id:?} for the {}th time", self.pto.count());
-        self.with_fate(id, |loss, fate| loss.probe(fate));
-        // What waits in the other handshake space is of use in the same datagram.
-        for (other, space) in self.spaces.iter_mut() {
-            let coalesced = other < PacketNumberSpace::ApplicationData && space.crypto.wants_to_send();
-            if space.keys.can_seal() && (other == id || coalesced) {
-                space.owe_probes(PROBES);
+        for other in PacketNumberSpace::ALL {
+            //= rfc9002#section-6.2.4
+            //# In addition to sending data in the packet number space for which the timer expired,
+            //# the sender SHOULD send ack-eliciting packets from other packet number spaces with
+            //# in-flight data, coalescing packets if possible.
+            let handshake = other < PacketNumberSpace::ApplicationData;
+            let in_flight = |s: &Space| handshake && s.loss.last_ack_eliciting().is_some();
+            if other == id || self.spaces.get(other).is_some_and(in_flight) {
+                self.with_fate(other, |loss, fate| loss.probe(fate));
+                if let Some(space) = self.spaces.get_mut(other) {
+                    space.owe_probes(PROBES);
+                }
             }
         }
     }

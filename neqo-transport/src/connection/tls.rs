@@ -7,12 +7,8 @@ use neqo_crypto::{AuthenticationStatus, Event, Level};
 
 use super::{Connection, State};
 use crate::{
-    Error, Misuse, Res, Violation,
-    events::ConnectionEvent,
-    rx::payload::Payload,
-    space::PacketNumberSpace,
-    streams::PeerLimits,
-    wire::tparams::TransportParameters,
+    Error, Misuse, Res, Violation, config::limits, events::ConnectionEvent, rx::payload::Payload,
+    space::PacketNumberSpace, streams::PeerLimits, wire::tparams::TransportParameters,
 };
 
 impl Connection {
@@ -46,7 +42,14 @@ impl Connection {
         let Some(space) = self.spaces.get_mut(id) else {
             return Ok(());
         };
-        space.crypto.on_data(offset, data)?;
+        let repeated = space.crypto.on_data(offset, data)?;
+        //= rfc9002#section-6.2.3
+        //# When a server receives an Initial packet containing duplicate CRYPTO data,
+        //# it can assume the client did not receive all of the server's CRYPTO data sent
+        //# in Initial packets, or the client's estimated RTT is too small.
+        if repeated && id == PacketNumberSpace::Initial && self.role == Role::Server {
+            self.speed_up(id);
+        }
         while let Some(chunk) = self
             .spaces
             .get_mut(id)
@@ -57,6 +60,18 @@ impl Connection {
             self.drain_tls(now)?;
         }
         Ok(())
+    }
+
+    /// Sends unacknowledged CRYPTO data before the probe timeout, a few times per connection
+    /// (RFC 9002 §6.2.3).
+    pub(super) fn speed_up(&mut self, id: PacketNumberSpace) {
+        if self.speed_ups < limits::SPEED_UPS {
+            self.speed_ups += 1;
+            self.with_fate(id, |loss, fate| loss.probe(fate));
+            if let Some(space) = self.spaces.get_mut(id) {
+                space.owe_probes(1);
+            }
+        }
     }
 
     fn drain_tls(&mut self, now: Instant) -> Res<()> {

@@ -104,11 +104,7 @@ impl Keys {
     }
 
     /// Which keys packet `pn` with this Key Phase bit is to be opened with.
-    pub fn opener(
-        &mut self,
-        pn: PacketNumber,
-        bit: bool,
-    ) -> Option<(&mut OpenKeys, OpenedWith)> {
+    pub fn opener(&mut self, pn: PacketNumber, bit: bool) -> Option<(&mut OpenKeys, OpenedWith)> {
         let current = self.open.as_mut()?;
         let Some(phase) = self.phase.as_mut().filter(|p| p.bit != bit) else {
             return Some((current, OpenedWith::Current));
@@ -161,7 +157,8 @@ impl Keys {
 
     /// Sealing and opening keys move to the next phase together, whoever began.
     fn rotate(&mut self, now: Instant, keep: Duration) -> Res<()> {
-        let (Some(phase), Some(open), Some(seal)) = (&mut self.phase, &mut self.open, &mut self.seal)
+        let (Some(phase), Some(open), Some(seal)) =
+            (&mut self.phase, &mut self.open, &mut self.seal)
         else {
             return Err(Error::Internal("key update without keys"));
         };
@@ -221,6 +218,8 @@ impl Keys {
 
     /// Whether so many packets failed to open that the connection must end (RFC 9001 §6.6).
     pub fn integrity_exhausted(&self) -> bool {
-        self.open.as_ref().is_some_and(OpenKeys::integrity_exhausted)
+        self.open
+            .as_ref()
+            .is_some_and(OpenKeys::integrity_exhausted)
     }
 }

@@ -26,19 +26,21 @@ impl CryptoStream {
         self.tx.push(data, &mut self.pool);
     }
 
-    /// A CRYPTO frame arrived.
-    pub fn on_data(&mut self, offset: u64, data: Payload<'_>) -> Res<()> {
+    /// A CRYPTO frame arrived. Whether all of it was there before.
+    pub fn on_data(&mut self, offset: u64, data: Payload<'_>) -> Res<bool> {
         //= rfc9000#section-7.5
         //# If an endpoint does not expand its buffer, it MUST close
         //# the connection with a CRYPTO_BUFFER_EXCEEDED error code.
         // hardening A4
+        let before = self.rx.read_to();
         let end = offset.saturating_add(data.bytes().len() as u64);
-        if end.saturating_sub(self.rx.read_to()) > limits::CRYPTO_BUFFER {
+        if end.saturating_sub(before) > limits::CRYPTO_BUFFER {
             return Err(Violation::CryptoBufferExceeded.into());
         }
         self.rx
             .insert(offset, data, &mut self.pool)
-            .map_err(|_| Violation::CryptoBufferExceeded.into())
+            .map_err(|_| Violation::CryptoBufferExceeded)?;
+        Ok(end <= before)
     }
 
     /// The next bytes for TLS, in order.

@@ -2,6 +2,9 @@
 
 /// Until the peer's address is validated, at most this many times what it sent is sent to it.
 const FACTOR: u64 = 3;
+/// Less than this is no room for a packet: counted as none, so that what cannot be sent is not
+/// tried again and again.
+const LEAST: usize = 100;
 
 /// How much may be sent to an address.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +53,13 @@ impl Amplification {
         //# Prior to validating the client address, servers MUST NOT send more than
         //# three times as many bytes as the number of bytes they have received.
         let left = (self.received.saturating_mul(FACTOR)).saturating_sub(self.sent);
-        usize::try_from(left).unwrap_or(usize::MAX)
+        let left = usize::try_from(left).unwrap_or(usize::MAX);
+        if left < LEAST { 0 } else { left }
+    }
+
+    /// Whether nothing can be sent.
+    pub fn is_blocked(&self) -> bool {
+        self.limit() == 0
     }
 }
 
@@ -70,6 +79,9 @@ mod tests {
         assert_eq!(a.limit(), 3600);
         a.on_sent(3000);
         assert_eq!(a.limit(), 600);
+        a.on_sent(550);
+        assert_eq!(a.limit(), 0, "no room for a packet");
+        assert!(a.is_blocked());
         a.on_sent(3000);
         assert_eq!(a.limit(), 0);
         a.validate();

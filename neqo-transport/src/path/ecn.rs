@@ -84,10 +84,8 @@ impl EcnPath {
             return false;
         };
         let old = std::mem::replace(&mut self.counts[space], new);
-        let (Some(ect0), Some(ce)) = (
-            new.ect0.checked_sub(old.ect0),
-            new.ce.checked_sub(old.ce),
-        ) else {
+        let (Some(ect0), Some(ce)) = (new.ect0.checked_sub(old.ect0), new.ce.checked_sub(old.ce))
+        else {
             self.fail("counts decreased");
             return false;
         };
@@ -145,7 +143,10 @@ mod tests {
         assert!(!p.on_ack(ApplicationData, 4, counts(4, 0, 0)));
         assert_eq!(p.mark(), Ecn::Ect0);
         p.on_sent(Ecn::Ect0);
-        assert!(p.on_ack(ApplicationData, 2, counts(5, 0, 1)), "one of them saw congestion");
+        assert!(
+            p.on_ack(ApplicationData, 2, counts(5, 0, 1)),
+            "one of them saw congestion"
+        );
         assert!(!p.on_ack(ApplicationData, 1, counts(6, 0, 1)));
         assert_eq!(p.mark(), Ecn::Ect0);
     }
@@ -171,7 +172,10 @@ mod tests {
                 assert!(!p.on_ack(ApplicationData, *marked, *counts));
             }
             assert_eq!(p.mark(), Ecn::NotEct, "{acks:?}");
-            assert!(!p.on_ack(ApplicationData, 1, counts(9, 0, 9)), "and stays so");
+            assert!(
+                !p.on_ack(ApplicationData, 1, counts(9, 0, 9)),
+                "and stays so"
+            );
         }
     }
 

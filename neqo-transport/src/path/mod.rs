@@ -11,9 +11,7 @@ use amplification::Amplification;
 use ecn::EcnPath;
 use validate::Validation;
 
-use crate::{
-    cc::sender::PacketSender, config::params::ConnectionParameters, recovery::rtt::Rtt,
-};
+use crate::{cc::sender::PacketSender, config::params::ConnectionParameters, recovery::rtt::Rtt};
 
 /// A path of a connection: an index into the table that owns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

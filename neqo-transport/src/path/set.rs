@@ -39,7 +39,11 @@ impl PathSet {
     /// The same, to change it.
     pub fn get_mut(&mut self, id: PathId) -> &mut Path {
         let at = usize::from(id.0);
-        let at = if at < self.paths.len() { at } else { usize::from(self.primary.0) };
+        let at = if at < self.paths.len() {
+            at
+        } else {
+            usize::from(self.primary.0)
+        };
         &mut self.paths[at]
     }
 

@@ -4,11 +4,7 @@ use std::time::{Duration, Instant};
 
 use neqo_common::Random;
 
-use crate::{
-    recovery::token::Token,
-    tx::Tx,
-    wire::frame::encode,
-};
+use crate::{recovery::token::Token, tx::Tx, wire::frame::encode};
 
 /// How often a challenge is repeated before the path is given up.
 const MAX_CHALLENGES: u8 = 3;
@@ -58,9 +54,7 @@ impl Validation {
 
     /// PATH_RESPONSE arrived. Whether it answers the outstanding challenge of this path.
     pub fn on_response(&mut self, data: [u8; 8]) -> bool {
-        let ok = self
-            .challenge
-            .is_some_and(|c| c.sent > 0 && c.data == data);
+        let ok = self.challenge.is_some_and(|c| c.sent > 0 && c.data == data);
         if ok {
             self.challenge = None;
         }

@@ -81,8 +81,16 @@ mod tests {
         assert_eq!(kept, limits::SAVED_PACKETS);
         assert!(saved.take(PacketNumberSpace::Handshake).is_empty());
         assert_eq!(saved.take(PacketNumberSpace::ApplicationData).len(), kept);
-        assert!(!saved.save(PacketNumberSpace::ApplicationData, meta, &vec![0; limits::SAVED_BYTES + 1]));
-        assert!(saved.save(PacketNumberSpace::ApplicationData, meta, &vec![0; limits::SAVED_BYTES]));
+        assert!(!saved.save(
+            PacketNumberSpace::ApplicationData,
+            meta,
+            &vec![0; limits::SAVED_BYTES + 1]
+        ));
+        assert!(saved.save(
+            PacketNumberSpace::ApplicationData,
+            meta,
+            &vec![0; limits::SAVED_BYTES]
+        ));
         assert!(!saved.save(PacketNumberSpace::ApplicationData, meta, &[0]));
     }
 }

@@ -58,11 +58,12 @@ use crate::{
 /// Makes a generator of connection IDs for each connection.
 type CidSource = Box<dyn Fn() -> Box<dyn ConnectionIdGenerator> + Send>;
 
-/// A QUIC server. It opens no socket and reads no clock: datagrams go in by
-/// [`Server::process_input`] or [`Server::process_input_owned`], come out by
-/// [`Server::write_batch`] (or the owned shapes [`Server::process_output`] and
-/// [`Server::process_multiple_output`]), and each call is told the time, which must never go
-/// backwards.
+/// A QUIC server, sans IO.
+///
+/// It opens no socket and reads no clock: datagrams go in by [`Server::process_input`] or
+/// [`Server::process_input_owned`], come out by [`Server::write_batch`] (or the owned shapes
+/// [`Server::process_output`] and [`Server::process_multiple_output`]), and each call is told the
+/// time, which must never go backwards.
 ///
 /// After input or a change to a connection, take the output until it is a callback, and call again
 /// when that time has come. [`Server::next_active`] tells which connections have events.

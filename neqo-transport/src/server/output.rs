@@ -116,16 +116,14 @@ impl Server {
         self.roster.fire(now);
         // Answers and connections alternate, so that neither can hold up the other.
         self.answers_first = !self.answers_first;
-        let mut written = None;
-        if self.answers_first {
-            written = self.write_response(buf);
-        }
-        if written.is_none() {
-            written = self.write_connection(now, buf, max);
-        }
-        if written.is_none() {
-            written = self.write_response(buf);
-        }
+        let answer = if self.answers_first {
+            self.write_response(buf)
+        } else {
+            None
+        };
+        let written = answer
+            .or_else(|| self.write_connection(now, buf, max))
+            .or_else(|| self.write_response(buf));
         match written {
             Some(written) => Transmit::Batch(written.batch(buf)),
             None => self.roster.earliest().map_or(Transmit::None, |at| {

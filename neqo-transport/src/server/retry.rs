@@ -289,7 +289,7 @@ mod tests {
             client,
         } = setup();
         let key = limits::TOKEN_KEY_LIFETIME;
-        let late = now + key - MS;
+        let late = now + key.saturating_sub(MS);
         let token = tokens.issue(client, &cid(1), &cid(2), late).unwrap();
         // The key is another one now, and the old one is still known.
         assert_eq!(tokens.check(&token, client, &cid(2), late + 2 * MS), GOOD());
@@ -335,7 +335,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn claims_survive(ip in any::<std::net::IpAddr>(), port: u16, issued: u64, a in vec(any::<u8>(), 0..=20), b in vec(any::<u8>(), 0..=20)) {
+        fn claims_survive(
+            ip in any::<std::net::IpAddr>(),
+            port: u16,
+            issued: u64,
+            a in vec(any::<u8>(), 0..=20),
+            b in vec(any::<u8>(), 0..=20),
+        ) {
             let claim = Claim {
                 client: canonical((ip, port).into()),
                 issued,

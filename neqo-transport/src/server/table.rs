@@ -74,13 +74,12 @@ pub struct Table {
 impl Table {
     /// Takes a connection in; nothing if there are 2^32 of them.
     pub fn insert(&mut self, entry: Entry) -> Option<ConnectionHandle> {
-        let index = match self.free.pop() {
-            Some(index) => index,
-            None => {
-                let index = u32::try_from(self.slots.len()).ok()?;
-                self.slots.push(Slot::default());
-                index
-            }
+        let index = if let Some(index) = self.free.pop() {
+            index
+        } else {
+            let index = u32::try_from(self.slots.len()).ok()?;
+            self.slots.push(Slot::default());
+            index
         };
         let slot = self.slots.get_mut(usize::try_from(index).ok()?)?;
         slot.entry = Some(Box::new(entry));

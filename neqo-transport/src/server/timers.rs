@@ -163,7 +163,16 @@ mod tests {
     proptest! {
         /// Against the obvious model: a map that is searched from end to end.
         #[test]
-        fn as_a_map(steps in vec((0..20_u32, option::weighted(0.8, any::<u16>()), option::weighted(0.2, any::<u16>())), 0..300)) {
+        fn as_a_map(
+            steps in vec(
+                (
+                    0..20_u32,
+                    option::weighted(0.8, any::<u16>()),
+                    option::weighted(0.2, any::<u16>()),
+                ),
+                0..300,
+            )
+        ) {
             let base = crate::test_now();
             let mut t = Timers::default();
             let mut model = BTreeMap::new();

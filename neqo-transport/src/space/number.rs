@@ -23,7 +23,11 @@ pub struct PnSource {
 impl PnSource {
     /// Begins at a random number if `randomize`, leaves some out if `skip`.
     pub fn new(randomize: bool, skip: bool, random: &mut Random) -> Self {
-        let next = if randomize { random.below(FIRST_BELOW) } else { 0 };
+        let next = if randomize {
+            random.below(FIRST_BELOW)
+        } else {
+            0
+        };
         let gap = (randomize && skip)
             .then(|| (next + 1 + random.below(FIRST_GAP_WITHIN), FIRST_GAP_WITHIN));
         Self { next, gap }

@@ -117,13 +117,8 @@ impl Spaces {
 
     /// Those that are not dropped, in the order of [`PacketNumberSpace::ALL`].
     pub fn iter(&self) -> impl Iterator<Item = (PacketNumberSpace, &Space)> {
-        self.0.iter().filter_map(|(id, s)| Some((id, s.as_deref()?)))
-    }
-
-    /// The same, to change them.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = (PacketNumberSpace, &mut Space)> {
         self.0
-            .iter_mut()
-            .filter_map(|(id, s)| Some((id, s.as_deref_mut()?)))
+            .iter()
+            .filter_map(|(id, s)| Some((id, s.as_deref()?)))
     }
 }

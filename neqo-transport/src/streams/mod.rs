@@ -27,6 +27,7 @@ mod stream;
 mod tests;
 mod token;
 
+pub use api::{RecvStats as RecvStreamStats, SendStats as SendStreamStats};
 use events::Events;
 pub(crate) use events::StreamEvent;
 use flow::{Blocked, Credit, StreamsWindow, Window};
@@ -36,7 +37,6 @@ use neqo_common::Role;
 pub(crate) use pool::Pool;
 use recv::{Lent, RecvStream};
 use sched::Scheduler;
-pub use api::{RecvStats as RecvStreamStats, SendStats as SendStreamStats};
 pub use sched::{RetransmissionPriority, SendGroupId, SendOrder, TransmissionPriority};
 use send::SendStream;
 use store::{Kind, Queue, Slot, Store};
@@ -174,6 +174,7 @@ impl Streams {
     }
 
     /// How many streams are live.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.store.len()
     }

@@ -138,7 +138,11 @@ impl<'p> PacketBuilder<'p> {
         //# The four least significant bits of the first byte are protected for
         //# packets with long headers; the five least significant bits of the
         //# first byte are protected for packets with short headers.
-        let first = if self.layout.length_at.is_some() { 0x0f } else { 0x1f };
+        let first = if self.layout.length_at.is_some() {
+            0x0f
+        } else {
+            0x1f
+        };
         self.buf[0] ^= mask[0] & first;
         let pn_field = &mut self.buf[self.layout.pn_at..header_len];
         for (b, m) in pn_field.iter_mut().zip(&mask[1..]) {

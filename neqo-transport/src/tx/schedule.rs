@@ -46,7 +46,9 @@ impl Speakers {
 
     /// Whether a space behind `id` in the datagram speaks.
     pub fn later(&self, id: PacketNumberSpace) -> bool {
-        self.0.iter().any(|(other, permit)| other > id && permit.is_some())
+        self.0
+            .iter()
+            .any(|(other, permit)| other > id && permit.is_some())
     }
 }
 
@@ -128,8 +130,8 @@ pub fn demands_padding(
     //# A client MUST expand the payload of all UDP datagrams carrying
     //# Initial packets to at least the smallest allowed maximum datagram size of 1200 bytes
     //# Similarly, a server MUST expand the payload of all UDP datagrams carrying ack-eliciting Initial packets
-    let initial = id == PacketNumberSpace::Initial
-        && (role == Role::Client || pkt.is_ack_eliciting());
+    let initial =
+        id == PacketNumberSpace::Initial && (role == Role::Client || pkt.is_ack_eliciting());
     //= rfc9000#section-8.2.1
     //# An endpoint MUST expand datagrams that contain a PATH_CHALLENGE frame
     //# to at least the smallest allowed maximum datagram size of 1200 bytes

@@ -144,11 +144,12 @@ impl Display for Event {
     }
 }
 
-/// The recent past of a run and a hash of all of it.
+/// The recent past of a run and hashes of all of it.
 #[derive(Debug)]
 pub(super) struct Trace {
     last: VecDeque<(Duration, Event)>,
-    hash: u64,
+    shape: u64,
+    bytes: u64,
 }
 
 impl Trace {
@@ -159,7 +160,8 @@ impl Trace {
     pub(super) fn new() -> Self {
         Self {
             last: VecDeque::with_capacity(LAST_EVENTS),
-            hash: Self::BASIS,
+            shape: Self::BASIS,
+            bytes: Self::BASIS,
         }
     }
 
@@ -170,15 +172,23 @@ impl Trace {
         self.last.push_back((at, event));
     }
 
-    /// Adds a datagram that arrives to the hash.
-    pub(super) fn bytes(&mut self, at: Duration, data: &[u8]) {
-        for b in at.as_nanos().to_le_bytes().iter().chain(data) {
-            self.hash = (self.hash ^ u64::from(*b)).wrapping_mul(Self::PRIME);
+    /// Adds a datagram that arrives to the hashes.
+    pub(super) fn arrival(&mut self, at: Duration, node: usize, data: &[u8]) {
+        for n in [at.as_nanos(), node as u128, data.len() as u128] {
+            self.shape = Self::hash(self.shape, &n.to_le_bytes());
         }
+        self.bytes = Self::hash(self.bytes, data);
     }
 
-    pub(super) const fn hash(&self) -> u64 {
-        self.hash
+    fn hash(before: u64, data: &[u8]) -> u64 {
+        data.iter().fold(before, |hash, b| {
+            (hash ^ u64::from(*b)).wrapping_mul(Self::PRIME)
+        })
+    }
+
+    /// The hashes of the shape and of the bytes.
+    pub(super) const fn hashes(&self) -> (u64, u64) {
+        (self.shape, self.bytes)
     }
 
     pub(super) fn into_last(self) -> Vec<String> {
@@ -194,8 +204,12 @@ impl Trace {
 pub struct Summary {
     /// Virtual time that passed.
     pub elapsed: Duration,
-    /// A hash of every datagram that arrived, where and when. Equal runs have equal hashes.
-    pub trace: u64,
+    /// A hash of when every datagram arrived, where, and its size. Runs with the same seed have the
+    /// same.
+    pub shape: u64,
+    /// A hash of the bytes of every datagram that arrived. Runs with the same seed have the same,
+    /// unless their nodes get randomness elsewhere, as TLS libraries do.
+    pub bytes: u64,
     /// Datagrams to addresses that no node has.
     pub unroutable: u64,
     pub(super) links: Vec<(IpAddr, IpAddr, LinkStats)>,

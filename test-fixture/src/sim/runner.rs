@@ -232,7 +232,7 @@ impl Runner {
             return;
         };
         self.trace.event(at, Event::Arrived { src, dst, len });
-        self.trace.bytes(at, &d);
+        self.trace.arrival(at, n, &d);
         self.seats[n].awake = true;
         nodes[n].input(readdressed(d, src, inside), self.now);
     }
@@ -269,9 +269,11 @@ impl Runner {
 
     fn summary(self) -> Summary {
         let wires = self.net.wires.iter();
+        let (shape, bytes) = self.trace.hashes();
         Summary {
             elapsed: self.elapsed(),
-            trace: self.trace.hash(),
+            shape,
+            bytes,
             unroutable: self.unroutable,
             links: wires.map(|(f, t, w)| (*f, *t, w.stats)).collect(),
         }

@@ -150,7 +150,7 @@ proptest! {
             if end.deliver(id, &bytes, fin).is_err() {
                 break;
             }
-            let _ = end.read(0, 10);
+            let _read = end.read(0, 10);
         }
     }
 }

@@ -196,6 +196,8 @@ fn te() {
 //# Endpoints MUST treat a
 //# request or response that contains undefined or invalid pseudo-header fields as
 //# malformed.
+//= rfc9114#section-4.3 type=test
+//# pseudo-header fields defined for responses MUST NOT appear in requests.
 #[test]
 fn unknown_pseudo_headers() {
     for name in [":", ":unknown", ":Method", ":status", "::path"] {
@@ -250,7 +252,7 @@ fn pseudo_headers_come_first() {
 fn no_pseudo_headers_in_trailers() {
     assert_eq!(trailers(&[]), Ok(()));
     assert_eq!(trailers(&headers(&[("a", "b")])), Ok(()));
-    for &(name, value) in [GET, OK].concat().iter() {
+    for &(name, value) in &[GET, OK].concat() {
         assert_eq!(
             trailers(&headers(&[(name, value)])),
             Err(Malformed::PseudoHeader)

@@ -39,7 +39,7 @@ fn read(reader: &mut FrameReader, data: &[u8], size: usize) -> Res<Vec<Seen>> {
             }
             match reader.read(&mut chunk)? {
                 Some(Item::Frame(frame, payload)) => {
-                    seen.push(Seen::Frame(frame, payload.to_vec()))
+                    seen.push(Seen::Frame(frame, payload.to_vec()));
                 }
                 Some(Item::Data(len)) => seen.push(Seen::Data(len, Vec::new())),
                 None => assert!(chunk.is_empty() || reader.data_remaining() > 0),

@@ -129,7 +129,7 @@ fn no_amplification_for_forged_addresses() {
     let sent: usize = net
         .run_until(net.now + 100 * SEC)
         .iter()
-        .map(|d| d.len())
+        .map(Datagram::len)
         .sum();
     assert!(sent > received);
     assert!(sent <= 3 * received, "{sent} for {received}");
@@ -321,14 +321,19 @@ proptest! {
 
     /// Any bytes, behind the beginnings of packets that get further.
     #[test]
-    fn garbage(first: u8, version in 0..4_usize, tail in vec(any::<u8>(), 0..100), len in 0..1400_usize) {
+    fn garbage(
+        first: u8,
+        version in 0..4_usize,
+        tail in vec(any::<u8>(), 0..100),
+        len in 0..1400_usize,
+    ) {
         let mut net = Net::new();
         let version = [0, 1, 0x6b33_43cf, 0xff00_001d_u32][version].to_be_bytes();
         let mut raw = [&[first][..], &version, &tail].concat();
         raw.resize(len, 0x11);
         let size = raw.len();
         net.inject(1, raw);
-        let sent: usize = net.drain().iter().map(|d| d.len()).sum();
+        let sent: usize = net.drain().iter().map(Datagram::len).sum();
         assert!(sent < size.max(1));
         assert_eq!(net.server.roster.footprint(), 0);
     }

@@ -178,8 +178,12 @@ impl Net {
         std::iter::from_fn(|| self.server.next_active()).collect()
     }
 
+    fn handles(&self) -> Vec<ConnectionHandle> {
+        self.server.handles().collect()
+    }
+
     fn only_handle(&self) -> ConnectionHandle {
-        let all: Vec<_> = self.server.handles().collect();
+        let all = self.handles();
         assert_eq!(all.len(), 1);
         all[0]
     }

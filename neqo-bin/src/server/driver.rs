@@ -1,0 +1,162 @@
+//! The server's event loop: one socket, all its connections.
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use neqo_udp::RecvBuf;
+use tokio::sync::mpsc::unbounded_channel;
+
+use super::{
+    access_log::AccessLog,
+    engine::Engine,
+    exchanges::{Exchanges, Finished},
+    service::Service,
+};
+use crate::{
+    clock,
+    proto::Protocol,
+    runtime::{
+        port::Port,
+        signals::Signals,
+        turn::{self, Next, Step},
+    },
+};
+
+/// Results of other threads that are taken in one turn.
+const MAX_FINISHED: usize = 256;
+
+/// A server on one socket.
+#[derive(Debug)]
+pub struct Driver<E> {
+    engine: E,
+    port: Port,
+    recv_buf: RecvBuf,
+    memory: Vec<u8>,
+}
+
+/// How the end comes about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// Not yet.
+    No,
+    /// New requests are refused; those under way may take until then.
+    GoingAway(Instant),
+    /// At once.
+    Now,
+}
+
+impl<E: Engine> Driver<E> {
+    /// A server on a bound socket.
+    #[must_use]
+    pub fn new(engine: E, port: Port) -> Self {
+        Self {
+            engine,
+            recv_buf: port.recv_buf(),
+            port,
+            memory: Vec::new(),
+        }
+    }
+
+    fn receive(&mut self) -> io::Result<Next> {
+        let Self {
+            engine,
+            port,
+            recv_buf,
+            ..
+        } = self;
+        let now = clock::now();
+        turn::receive(port, recv_buf, |segment| engine.input(segment, now))
+    }
+
+    fn transmit(&mut self) -> io::Result<Next> {
+        let Self {
+            engine,
+            port,
+            memory,
+            ..
+        } = self;
+        let now = clock::now();
+        turn::transmit(port, memory, now, |buf, max| {
+            Step::from(engine.write(now, buf, max))
+        })
+    }
+
+    /// Serves until a signal comes, then for at most `grace` what is under way.
+    pub async fn serve(
+        mut self,
+        service: Service,
+        protocol: Protocol,
+        access_log: AccessLog,
+        grace: Duration,
+        mut signals: Signals,
+    ) -> io::Result<()> {
+        let (finish, mut finished) = unbounded_channel();
+        let mut exchanges = Exchanges::new(service, protocol, access_log, finish);
+        let mut ending = Ending::No;
+        loop {
+            let more = self.receive()?;
+            let now = clock::now();
+            self.happenings(&mut exchanges, now);
+            for _ in 0..MAX_FINISHED {
+                let Ok(work) = finished.try_recv() else { break };
+                exchanges.on_finished(work, &mut self.engine, now);
+            }
+            let next = more.or(self.transmit()?);
+            // Sending may have made room, or ended a connection.
+            self.happenings(&mut exchanges, now);
+            ending = self.ending(ending, &signals, grace, now);
+            let deadline = match ending {
+                Ending::No => Next::Never,
+                Ending::GoingAway(at) if at > now && !self.is_done(&exchanges) => Next::At(at),
+                Ending::GoingAway(_) | Ending::Now => break,
+            };
+            let seen = signals.count();
+            tokio::select! {
+                biased;
+                () = signals.more_than(seen) => {}
+                ready = self.port.ready() => ready?,
+                Some(work) = finished.recv() => self.on_finished(&mut exchanges, work),
+                () = next.or(deadline).wait() => {}
+            }
+        }
+        self.engine.close(clock::now());
+        // Best effort: the clients' idle timeouts do the rest.
+        drop(self.transmit());
+        Ok(())
+    }
+
+    fn on_finished(&mut self, exchanges: &mut Exchanges, work: Finished) {
+        exchanges.on_finished(work, &mut self.engine, clock::now());
+    }
+
+    fn happenings(&mut self, exchanges: &mut Exchanges, now: Instant) {
+        while let Some(happening) = self.engine.next(now) {
+            exchanges.on(happening, &mut self.engine, now);
+        }
+    }
+
+    fn is_done(&self, exchanges: &Exchanges) -> bool {
+        exchanges.is_empty() && self.engine.is_drained()
+    }
+
+    fn ending(
+        &mut self,
+        before: Ending,
+        signals: &Signals,
+        grace: Duration,
+        now: Instant,
+    ) -> Ending {
+        match (before, signals.count()) {
+            (Ending::No, 0) => Ending::No,
+            (Ending::No, 1) => {
+                log::info!("finishing requests for at most {} s", grace.as_secs_f64());
+                self.engine.go_away(now);
+                Ending::GoingAway(now + grace)
+            }
+            (Ending::GoingAway(at), 1) => Ending::GoingAway(at),
+            _ => Ending::Now,
+        }
+    }
+}

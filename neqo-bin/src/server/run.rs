@@ -1,0 +1,187 @@
+//! A run of `neqo-server`: from the command line to the end.
+
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    path::Path,
+};
+
+use neqo_crypto::KeyLog;
+use neqo_http3::{Http3Parameters, Http3Server};
+use neqo_transport::{
+    ConnectionParameters, RandomConnectionIdGenerator,
+    server::{Server, ValidateAddress},
+};
+use tokio::task::JoinSet;
+
+use super::{
+    access_log::AccessLog, args::Cli, driver::Driver, engine::Engine, error::Error, h3::H3, hq::Hq,
+    identity::Certificate, listen, service::Service,
+};
+use crate::{
+    client::fetch::congestion,
+    clock,
+    proto::Protocol,
+    runtime::{port::Port, signals::Signals},
+};
+
+/// The length of connection IDs, in bytes.
+const CID_LEN: usize = 8;
+
+/// A server that is bound but does not serve yet.
+#[derive(Debug)]
+pub struct Bound {
+    args: Cli,
+    ports: Vec<Port>,
+    service: Service,
+    certificate: Certificate,
+}
+
+impl Bound {
+    /// Does everything that can fail at the start.
+    pub async fn new(args: Cli) -> Result<Self, Error> {
+        let service = Service::new(args.root.as_deref()).map_err(|source| Error::Root {
+            path: args.root.as_deref().unwrap_or_else(|| Path::new("")).into(),
+            source,
+        })?;
+        let certificate = Certificate::new(&args)?;
+        let ports = listen::bind(&args.listen)
+            .await?
+            .into_iter()
+            .map(Port::new)
+            .collect::<io::Result<Vec<_>>>()
+            .map_err(|source| Error::System {
+                doing: "cannot set a socket up",
+                source,
+            })?;
+        Ok(Self {
+            args,
+            ports,
+            service,
+            certificate,
+        })
+    }
+
+    /// The addresses of the sockets.
+    pub fn addrs(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        self.ports.iter().map(Port::local_addr)
+    }
+
+    /// The certificate.
+    #[must_use]
+    pub const fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
+    /// Tells where the server listens, and how to trust it.
+    pub fn announce(&self, out: &mut impl Write) -> io::Result<()> {
+        for addr in self.addrs() {
+            writeln!(out, "listening on {addr}")?;
+        }
+        let port = self.addrs().next().map_or(0, |a| a.port());
+        if let Some(hint) = self.certificate.hint(port) {
+            writeln!(out, "{hint}")?;
+        }
+        out.flush()
+    }
+
+    /// Serves until a signal comes.
+    pub async fn serve(self, access_log: AccessLog, signals: Signals) -> Result<(), Error> {
+        let internal = |e: &dyn std::fmt::Display| Error::Internal(e.to_string());
+        let key_log = KeyLog::from_env().map_err(|e| Error::KeyLog {
+            reason: e.to_string(),
+        })?;
+        let tls = neqo_crypto::Server::builder(self.certificate.identity.clone())
+            .key_log(key_log)
+            .build()
+            .map_err(|e| Error::Identity {
+                reason: e.to_string(),
+            })?;
+        let params = ConnectionParameters::default()
+            .idle_timeout(self.args.idle_timeout)
+            .congestion_control(congestion(self.args.cc));
+        let mut tasks = JoinSet::new();
+        for port in self.ports {
+            let serving = Serving {
+                args: self.args.clone(),
+                service: self.service.clone(),
+                access_log: access_log.clone(),
+                signals: signals.clone(),
+            };
+            let (tls, params) = (tls.clone(), params.clone());
+            match self.args.alpn {
+                Protocol::H3 => {
+                    let engine = h3(tls, params, self.args.retry).map_err(|e| internal(&e))?;
+                    tasks.spawn(Box::pin(serving.run(engine, port)));
+                }
+                Protocol::HqInterop => {
+                    let engine = hq(tls, params, self.args.retry).map_err(|e| internal(&e))?;
+                    tasks.spawn(Box::pin(serving.run(engine, port)));
+                }
+            }
+        }
+        while let Some(result) = tasks.join_next().await {
+            result
+                .map_err(|e| internal(&e))?
+                .map_err(|source| Error::System {
+                    doing: "a socket is of no use any more",
+                    source,
+                })?;
+        }
+        Ok(())
+    }
+}
+
+/// What one socket's loop needs.
+struct Serving {
+    args: Cli,
+    service: Service,
+    access_log: AccessLog,
+    signals: Signals,
+}
+
+impl Serving {
+    async fn run(self, engine: impl Engine, port: Port) -> io::Result<()> {
+        Driver::new(engine, port)
+            .serve(
+                self.service,
+                self.args.alpn,
+                self.access_log,
+                self.args.grace,
+                self.signals,
+            )
+            .await
+    }
+}
+
+const fn validation(retry: bool) -> ValidateAddress {
+    if retry {
+        ValidateAddress::Always
+    } else {
+        ValidateAddress::Never
+    }
+}
+
+fn h3(
+    tls: neqo_crypto::Server,
+    params: ConnectionParameters,
+    retry: bool,
+) -> neqo_http3::Res<H3> {
+    let params = Http3Parameters::default().connection_parameters(params);
+    let cids = || Box::new(RandomConnectionIdGenerator::new(CID_LEN)) as Box<_>;
+    let mut server = Http3Server::new(clock::now(), tls, cids, params)?;
+    server.set_validation(validation(retry));
+    Ok(H3::new(server))
+}
+
+fn hq(
+    tls: neqo_crypto::Server,
+    params: ConnectionParameters,
+    retry: bool,
+) -> neqo_transport::Res<Hq> {
+    let cids = || Box::new(RandomConnectionIdGenerator::new(CID_LEN)) as Box<_>;
+    let alpn = [Protocol::HqInterop.alpn()];
+    let mut server = Server::new(clock::now(), tls, &alpn, cids, params)?;
+    server.set_validation(validation(retry));
+    Ok(Hq::new(server))
+}
