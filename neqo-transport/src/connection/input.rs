@@ -300,15 +300,12 @@ impl Connection {
             .open(packet, pn, keys)
             .map_err(|_| DropReason::Decrypt)?;
         let range = opened.payload()?;
+        let rtt = &self.paths.primary().rtt;
+        let keep = || (rtt.pto_base() + self.peer.max_ack_delay) * 3;
         match with {
-            OpenedWith::Current => space.keys.on_opened(pn),
+            OpenedWith::Current => space.keys.on_opened(pn, now, keep),
             OpenedWith::Previous => {}
-            OpenedWith::Next => {
-                let keep = self.pto() * 3;
-                if let Some(space) = self.spaces.get_mut(id) {
-                    space.keys.on_peer_update(pn, now, keep)?;
-                }
-            }
+            OpenedWith::Next => space.keys.on_peer_update(pn, now, keep())?,
         }
         if is_long {
             self.on_first_words(id, scid);
