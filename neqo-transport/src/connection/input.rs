@@ -411,7 +411,10 @@ impl Connection {
                 qtrace!("{self} drops a packet: {reason}");
                 let strange = matches!(
                     reason,
-                    DropReason::Decrypt | DropReason::ConnectionId | DropReason::Header
+                    DropReason::Decrypt
+                        | DropReason::Duplicate
+                        | DropReason::ConnectionId
+                        | DropReason::Header
                 );
                 if strange && self.remote_cids.is_stateless_reset(packet) {
                     //= rfc9000#section-10.3.1
