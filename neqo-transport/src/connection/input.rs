@@ -131,6 +131,10 @@ impl Connection {
                 if let Some(closer) = &mut self.closer {
                     closer.on_datagram();
                 }
+                // The amplification limit may hold back what is to be said.
+                if let Some(id) = self.paths.find(meta.dst, meta.src) {
+                    self.paths.get_mut(id).amplification.on_received(len);
+                }
             }
             State::Draining { .. } | State::Closed(_) => {}
             _ => {
