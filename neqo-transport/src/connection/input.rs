@@ -314,7 +314,9 @@ impl Connection {
         if is_long {
             self.on_first_words(id, scid);
         }
-        let path = self.path_of(meta, now).ok_or(DropReason::Address)?;
+        let path = self
+            .path_of(meta, packet.len(), now)
+            .ok_or(DropReason::Address)?;
         let cx = Context {
             space: id,
             pn,
@@ -363,9 +365,15 @@ impl Connection {
         }
     }
 
-    fn path_of(&mut self, meta: &Meta, now: Instant) -> Option<PathId> {
+    fn path_of(&mut self, meta: &Meta, len: usize, now: Instant) -> Option<PathId> {
         let known = self.paths.find(meta.dst, meta.src);
-        known.or_else(|| self.paths.add(meta.dst, meta.src, &self.params, now))
+        known.or_else(|| {
+            let id = self.paths.add(meta.dst, meta.src, &self.params, now)?;
+            let path = self.paths.get_mut(id);
+            path.amplification.on_received(len);
+            path.limit_mtu(usize::try_from(self.peer.max_udp_payload_size).unwrap_or(usize::MAX));
+            Some(id)
+        })
     }
 
     /// Hands the frames of an opened packet to the components, and notes that it came.
@@ -393,10 +401,9 @@ impl Connection {
     fn on_other_path(&mut self, cx: &Context, seen: Seen, newest: bool) {
         let validated = self.paths.get(cx.path).amplification.is_validated();
         if !validated {
-            self.paths
-                .get_mut(cx.path)
-                .validation
-                .begin(&mut self.random);
+            let path = self.paths.get_mut(cx.path);
+            let pto = path.rtt.pto_base();
+            path.validation.begin(&mut self.random, cx.now, pto);
         }
         //= rfc9000#section-9.3
         //# An endpoint only changes the address to which it sends packets in response to the
