@@ -20,6 +20,9 @@ const PROTOCOL_VIOLATION: u64 = 0x0a;
 const STREAM_STATE_ERROR: u64 = 0x05;
 const FRAME_ENCODING_ERROR: u64 = 0x07;
 
+/// Writes a frame.
+type Write<'a> = &'a dyn Fn(&mut Vec<u8>);
+
 /// The largest packet number that `c` really sent in a space.
 fn sent(c: &Connection, id: PacketNumberSpace) -> Option<u64> {
     let sent = &c.spaces.get(id)?.loss.sent;
@@ -50,7 +53,7 @@ fn sample(kind: FrameType, sender: Role, acked: u64, n: u64) -> Vec<u8> {
         }
         F::NewToken => encode::new_token(&mut v, b"token"),
         F::Stream => {
-            encode::stream_header(&mut v, bidi, 10, Some(5), n % 2 == 0);
+            encode::stream_header(&mut v, bidi, 10, Some(5), n.is_multiple_of(2));
             v.put(b"hello");
         }
         F::MaxData => encode::max_data(&mut v, 1 << 40),
@@ -76,7 +79,11 @@ fn sample(kind: FrameType, sender: Role, acked: u64, n: u64) -> Vec<u8> {
             assert!(encode::connection_close(&mut v, code, b"why"));
         }
         F::CloseApplication => {
-            assert!(encode::connection_close(&mut v, CloseCode::Application(0x44), b"why"));
+            assert!(encode::connection_close(
+                &mut v,
+                CloseCode::Application(0x44),
+                b"why"
+            ));
         }
         F::HandshakeDone => encode::handshake_done(&mut v),
         F::Datagram => {
@@ -135,9 +142,16 @@ fn every_frame_in_every_packet_from_either_side() {
                         assert_eq!(error_code(pair.side(receiver)), Some(code), "{context}");
                         assert_eq!(pair.close_code(receiver), Some(code), "{context}");
                     }
-                    None if matches!(kind, FrameType::CloseTransport | FrameType::CloseApplication) => {
+                    None if matches!(
+                        kind,
+                        FrameType::CloseTransport | FrameType::CloseApplication
+                    ) =>
+                    {
                         let state = pair.side(receiver).state().clone();
-                        assert!(matches!(state, State::Draining { .. }), "{context}: {state:?}");
+                        assert!(
+                            matches!(state, State::Draining { .. }),
+                            "{context}: {state:?}"
+                        );
                         assert!(pair.output(receiver).is_empty(), "{context}");
                     }
                     None => {
@@ -154,7 +168,7 @@ fn every_frame_in_every_packet_from_either_side() {
 fn still_sane(pair: &mut Pair, receiver: Role, context: &str) -> bool {
     let now = pair.now;
     let c = pair.side(receiver);
-    let _ = c.process_output(now);
+    drop(c.process_output(now));
     assert!(c.consistent(), "{context}");
     !c.state().closing() && !c.state().closed()
 }
@@ -197,7 +211,14 @@ fn every_pair_of_frames_in_either_order() {
 #[test]
 fn every_pair_of_frames_during_the_handshake() {
     use FrameType as F;
-    let allowed = [F::Padding, F::Ping, F::Ack, F::AckEcn, F::Crypto, F::CloseTransport];
+    let allowed = [
+        F::Padding,
+        F::Ping,
+        F::Ack,
+        F::AckEcn,
+        F::Crypto,
+        F::CloseTransport,
+    ];
     for space in [Initial, Handshake] {
         for sender in ROLES {
             for first in allowed {
@@ -207,7 +228,11 @@ fn every_pair_of_frames_during_the_handshake() {
                     let one = sample(first, sender, acked, 0);
                     let two = sample(second, sender, acked, 0);
                     pair.inject_in(sender, space, &[one, two].concat());
-                    still_sane(&mut pair, receiver, &format!("{first:?} {second:?} {space:?}"));
+                    still_sane(
+                        &mut pair,
+                        receiver,
+                        &format!("{first:?} {second:?} {space:?}"),
+                    );
                     pair.exchange();
                 }
             }
@@ -223,7 +248,7 @@ fn unknown_and_malformed_frames() {
     let cases: [(&[u8], u64); 7] = [
         (&[0x1f], FRAME_ENCODING_ERROR),
         (&[0x3f, 0, 0], FRAME_ENCODING_ERROR),
-        (&[0x40, 0x01], PROTOCOL_VIOLATION),       // PING in two bytes
+        (&[0x40, 0x01], PROTOCOL_VIOLATION), // PING in two bytes
         (&[0x7f, 0xff], FRAME_ENCODING_ERROR),
         (&[0x02, 5, 0, 0, 9], FRAME_ENCODING_ERROR), // ACK below zero
         (&[0x1a, 1, 2], FRAME_ENCODING_ERROR),       // half a PATH_CHALLENGE
@@ -252,7 +277,7 @@ fn a_packet_without_frames() {
         ..Forged::new(ApplicationData, &[])
     };
     let d = forged.seal(&mut pair.client, now);
-    pair.to_server(d);
+    pair.reach_server(d);
     assert_eq!(pair.close_code(Role::Server), Some(PROTOCOL_VIOLATION));
 }
 
@@ -273,7 +298,11 @@ fn reserved_bits() {
             };
             let d = forged.seal(pair.side(sender), now);
             pair.deliver(sender.remote(), d);
-            assert_eq!(pair.close_code(sender.remote()), Some(PROTOCOL_VIOLATION), "{space:?}");
+            assert_eq!(
+                pair.close_code(sender.remote()),
+                Some(PROTOCOL_VIOLATION),
+                "{space:?}"
+            );
         }
     }
 }
@@ -291,7 +320,7 @@ fn the_wrong_half_of_a_stream() {
         let mine = StreamId::nth(StreamType::UniDi, sender, 0);
         let theirs = StreamId::nth(StreamType::UniDi, sender.remote(), 0);
         let unborn = StreamId::nth(StreamType::BiDi, sender.remote(), 3);
-        let frames: [&dyn Fn(&mut Vec<u8>); 8] = [
+        let frames: [Write<'_>; 8] = [
             &|v| encode::stop_sending(v, mine, 1),
             &|v| encode::max_stream_data(v, mine, 1),
             &|v| encode::stream_header(v, theirs, 0, Some(0), true),
@@ -303,11 +332,17 @@ fn the_wrong_half_of_a_stream() {
         ];
         for (i, write) in frames.iter().enumerate() {
             let mut pair = connected();
-            pair.side(sender.remote()).stream_create(StreamType::UniDi).unwrap();
+            pair.side(sender.remote())
+                .stream_create(StreamType::UniDi)
+                .unwrap();
             let mut v = Vec::new();
             write(&mut v);
             pair.inject(sender, &v);
-            assert_eq!(pair.close_code(sender.remote()), Some(STREAM_STATE_ERROR), "{i}");
+            assert_eq!(
+                pair.close_code(sender.remote()),
+                Some(STREAM_STATE_ERROR),
+                "{i}"
+            );
         }
     }
 }
