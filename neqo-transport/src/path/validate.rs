@@ -83,10 +83,11 @@ impl Validation {
         let Some(c) = self.challenge.as_mut() else {
             return;
         };
-        if c.give_up_at <= now {
+        let due = c.repeat_at.is_some_and(|at| at <= now);
+        if c.give_up_at <= now || due && c.sent >= PTOS {
             self.challenge = None;
             self.failed = true;
-        } else if c.repeat_at.is_some_and(|at| at <= now) && c.sent < PTOS {
+        } else if due {
             c.repeat_at = None;
         }
     }

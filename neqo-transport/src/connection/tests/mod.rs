@@ -13,6 +13,7 @@ mod key_update;
 mod mutation;
 mod paths;
 mod reset;
+mod storm;
 mod versions;
 
 use std::{
