@@ -94,6 +94,15 @@ impl Storm {
         id
     }
 
+    /// The NAT gives the client another port. Unless it speaks, nobody can know: it does.
+    fn rebind(&mut self) {
+        self.port = 2000 + u16::try_from(self.random.below(8)).unwrap();
+        for _ in 0..3 {
+            let d = from_addr(&self.pair.forge(Role::Client, &[1]), self.address());
+            self.flying.push((self.pair.now + 20 * MS, Role::Server, d));
+        }
+    }
+
     /// Does something that may happen at any time.
     fn surprise(&mut self, rebinding: bool) {
         let role = if self.random.below(2) == 0 {
@@ -102,7 +111,7 @@ impl Storm {
             Role::Server
         };
         match self.random.below(60) {
-            0 if rebinding => self.port = 2000 + u16::try_from(self.random.below(8)).unwrap(),
+            0 if rebinding => self.rebind(),
             // Blocked unless the one before is confirmed.
             1..=3 => drop(self.pair.side(role).initiate_key_update()),
             _ => {}
