@@ -180,3 +180,22 @@ impl LocalCids {
         }
     }
 }
+
+#[cfg(test)]
+impl LocalCids {
+    /// What was issued with this sequence number, if it is active.
+    pub fn issued(&self, seq: u64) -> Option<(ConnectionId, ResetToken)> {
+        let i = self.active.iter().find(|i| i.seq == seq)?;
+        Some((i.cid, i.token))
+    }
+
+    /// How many are active.
+    pub fn active_len(&self) -> usize {
+        self.active.len()
+    }
+
+    /// How many NEW_CONNECTION_ID frames wait.
+    pub fn unsent_len(&self) -> usize {
+        self.to_send.len()
+    }
+}

@@ -164,6 +164,9 @@ impl Connection {
             self.fail(e, now);
         }
         let p = self.paths.get_mut(path);
+        if self.state == State::Init {
+            self.set_state(State::WaitInitial);
+        }
         p.amplification.on_sent(len);
         if self.state == State::Init {
             self.set_state(State::WaitInitial);
