@@ -131,9 +131,13 @@ fn fetch_args(
     if demo.stats {
         line.push("--stats".into());
     }
-    let urls = samples.iter().map(|s| format!("https://{}/{}", server.addr, s.name));
+    let urls = samples
+        .iter()
+        .map(|s| format!("https://{}/{}", server.addr, s.name));
     line.extend(urls);
-    let mut fetch = args::Cli::try_parse_from(line).map_err(|e| internal(&e))?.fetch;
+    let mut fetch = args::Cli::try_parse_from(line)
+        .map_err(|e| internal(&e))?
+        .fetch;
     fetch.output.verbose = demo.verbose;
     Ok(fetch)
 }

@@ -77,7 +77,8 @@ impl Hq {
                         Line::Incomplete => continue,
                         Line::Complete(request) => {
                             self.open.insert(id);
-                            self.happenings.push_back(Happening::Request(id, request, true));
+                            self.happenings
+                                .push_back(Happening::Request(id, request, true));
                         }
                         Line::Bad => {
                             drop(quic.stream_stop_sending(stream_id, NO_ERROR));
@@ -92,11 +93,13 @@ impl Hq {
                     }
                 }
                 ConnectionEvent::SendStreamWritable { stream_id } => {
-                    self.happenings.push_back(Happening::Writable(on(stream_id)));
+                    self.happenings
+                        .push_back(Happening::Writable(on(stream_id)));
                 }
                 ConnectionEvent::SendStreamStopSending { stream_id, .. } => {
                     self.open.remove(&on(stream_id));
-                    self.happenings.push_back(Happening::StopSending(on(stream_id)));
+                    self.happenings
+                        .push_back(Happening::StopSending(on(stream_id)));
                 }
                 ConnectionEvent::SendStreamComplete { stream_id } => {
                     self.open.remove(&on(stream_id));
@@ -180,7 +183,12 @@ impl Engine for Hq {
         Ok(())
     }
 
-    fn read(&mut self, _id: RequestId, _buf: &mut [u8], _now: Instant) -> Result<(usize, bool), Gone> {
+    fn read(
+        &mut self,
+        _id: RequestId,
+        _buf: &mut [u8],
+        _now: Instant,
+    ) -> Result<(usize, bool), Gone> {
         Ok((0, true))
     }
 
@@ -247,7 +255,13 @@ mod tests {
         assert_eq!(path(b"GET /a/b?c\r\n").as_deref(), Some("/a/b?c"));
         assert_eq!(path(b"GET /\n").as_deref(), Some("/"));
         assert_eq!(path(b"GET /x").as_deref(), Some("/x"));
-        for bad in [&b""[..], b"\r\n", b"POST /\r\n", b"GET /a\r\nGET /b\r\n", b"GET /\xff"] {
+        for bad in [
+            &b""[..],
+            b"\r\n",
+            b"POST /\r\n",
+            b"GET /a\r\nGET /b\r\n",
+            b"GET /\xff",
+        ] {
             assert_eq!(path(bad), None, "{bad:?}");
         }
     }

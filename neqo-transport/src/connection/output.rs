@@ -163,15 +163,11 @@ impl Connection {
         if let Err(e) = result {
             self.fail(e, now);
         }
-        let p = self.paths.get_mut(path);
         if self.state == State::Init {
             self.set_state(State::WaitInitial);
         }
+        let p = self.paths.get_mut(path);
         p.amplification.on_sent(len);
-        if self.state == State::Init {
-            self.set_state(State::WaitInitial);
-        }
-        let p = self.paths.get_mut(path);
         self.stats.bytes_tx += len as u64;
         self.stats.datagrams_tx += count as u64;
         let (local, remote) = (p.local, p.remote);

@@ -64,12 +64,18 @@ fn rising_retire_prior_to() {
         assert!(n <= limits::REMOTE_ACTIVE_CIDS + 2, "{n}");
         // Those that are retired before they arrive.
         let first = std::iter::once(new_cid(5000, 5000));
-        let (n, code) = flood(sender, first.chain((FRESH..1000).map(|seq| new_cid(seq, 0))));
+        let (n, code) = flood(
+            sender,
+            first.chain((FRESH..1000).map(|seq| new_cid(seq, 0))),
+        );
         assert_eq!(code, Some(CONNECTION_ID_LIMIT_ERROR));
         assert!(n <= limits::REMOTE_ACTIVE_CIDS + 2, "{n}");
         // And one and the same.
         let first = std::iter::once(new_cid(5000, 5000));
-        let (n, code) = flood(sender, first.chain(std::iter::repeat_n(new_cid(9, 0), 1000)));
+        let (n, code) = flood(
+            sender,
+            first.chain(std::iter::repeat_n(new_cid(9, 0), 1000)),
+        );
         assert!(code.is_none() || n > 2, "{n} {code:?}");
     }
 }
@@ -88,7 +94,10 @@ fn patient_rotation() {
             let c = pair.side(sender.remote());
             c.remote_cids.acked();
         }
-        assert_eq!(pair.side(sender.remote()).remote_cids.current(), cid(FRESH + 200 - 8));
+        assert_eq!(
+            pair.side(sender.remote()).remote_cids.current(),
+            cid(FRESH + 200 - 8)
+        );
     }
 }
 
@@ -102,7 +111,13 @@ fn malformed_new_connection_id() {
     for sender in ROLES {
         let mut long = vec![0x18, 8, 1, 21];
         long.extend([1; 37]);
-        for bad in [new_cid(FRESH, FRESH + 1), vec![0x18, 8, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1], long] {
+        for bad in [
+            new_cid(FRESH, FRESH + 1),
+            vec![
+                0x18, 8, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+            ],
+            long,
+        ] {
             let mut pair = connected();
             pair.inject(sender, &bad);
             assert_eq!(pair.close_code(sender.remote()), Some(FRAME_ENCODING_ERROR));
@@ -171,7 +186,11 @@ fn retirements_that_cannot_be() {
         for seq in [0, FRESH, FRESH + 1, 1 << 40, (1 << 62) - 1] {
             let mut pair = connected();
             pair.inject(sender, &retire(seq));
-            assert_eq!(pair.close_code(sender.remote()), Some(PROTOCOL_VIOLATION), "{seq}");
+            assert_eq!(
+                pair.close_code(sender.remote()),
+                Some(PROTOCOL_VIOLATION),
+                "{seq}"
+            );
         }
     }
 }

@@ -59,7 +59,12 @@ fn garbage_does_not_keep_a_connection_alive() {
     for _ in 0..20 {
         let mut d = pair.forge(Role::Client, &[1]).to_vec();
         *d.last_mut().unwrap() ^= 1;
-        let d = neqo_common::Datagram::new(super::client_addr(), super::server_addr(), neqo_common::Tos::default(), d);
+        let d = neqo_common::Datagram::new(
+            super::client_addr(),
+            super::server_addr(),
+            neqo_common::Tos::default(),
+            d,
+        );
         pair.to_server(d);
         pair.now += SEC;
         let _ = pair.output(Role::Server);
@@ -159,8 +164,14 @@ fn who_closes_first() {
     for d in b {
         pair.deliver(Role::Client, d);
     }
-    assert_eq!(pair.client.state().error(), Some(&CloseReason::Application(5)));
-    assert_eq!(pair.server().state().error(), Some(&CloseReason::Application(7)));
+    assert_eq!(
+        pair.client.state().error(),
+        Some(&CloseReason::Application(5))
+    );
+    assert_eq!(
+        pair.server().state().error(),
+        Some(&CloseReason::Application(7))
+    );
     while pair.advance() {
         pair.exchange();
     }
@@ -180,8 +191,14 @@ fn an_application_that_closes_early_is_hidden() {
         pair.side(role).close(now, 77, "secret");
         let said = pair.output(role);
         assert_eq!(said.len(), 1);
-        let levels: Vec<_> = packets(&said[0]).iter().map(super::Protected::level).collect();
-        assert!(levels.contains(&Level::Initial) && levels.contains(&Level::Handshake), "{levels:?}");
+        let levels: Vec<_> = packets(&said[0])
+            .iter()
+            .map(super::Protected::level)
+            .collect();
+        assert!(
+            levels.contains(&Level::Initial) && levels.contains(&Level::Handshake),
+            "{levels:?}"
+        );
         assert!(said[0].len() >= 1200 || role == Role::Server);
         for d in said {
             pair.deliver(role.remote(), d);
@@ -231,7 +248,13 @@ fn closing_before_a_word_was_said() {
 /// Reasons of any length and any text, cut where a character ends.
 #[test]
 fn reasons() {
-    for reason in ["", "ü", &"ü".repeat(500), &"x".repeat(100_000), "\u{0}\n\u{7f}"] {
+    for reason in [
+        "",
+        "ü",
+        &"ü".repeat(500),
+        &"x".repeat(100_000),
+        "\u{0}\n\u{7f}",
+    ] {
         let mut pair = connected();
         let now = pair.now;
         pair.client.close(now, u64::MAX, reason);
@@ -242,6 +265,9 @@ fn reasons() {
             panic!("{:?}", pair.server().state());
         };
         assert_eq!(*code, (1 << 62) - 1);
-        assert!(reason.len() <= 200 && !reason.chars().any(char::is_control), "{reason:?}");
+        assert!(
+            reason.len() <= 200 && !reason.chars().any(char::is_control),
+            "{reason:?}"
+        );
     }
 }

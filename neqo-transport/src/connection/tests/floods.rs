@@ -39,7 +39,11 @@ fn ack(ranges: &[std::ops::RangeInclusive<u64>]) -> Vec<u8> {
 }
 
 fn code_after(space: PacketNumberSpace, sender: Role, frame: &[u8]) -> Option<u64> {
-    let mut pair = if space == ApplicationData { connected() } else { midway() };
+    let mut pair = if space == ApplicationData {
+        connected()
+    } else {
+        midway()
+    };
     pair.inject_in(sender, space, frame);
     let code = error_code(pair.side(sender.remote()));
     if code.is_some() {
@@ -56,12 +60,20 @@ fn code_after(space: PacketNumberSpace, sender: Role, frame: &[u8]) -> Option<u6
 fn crypto_far_ahead() {
     for sender in ROLES {
         for space in [Initial, Handshake, ApplicationData] {
-            for offset in [limits::CRYPTO_BUFFER + 10_000, 1 << 20, 1 << 40, (1 << 62) - 2] {
+            for offset in [
+                limits::CRYPTO_BUFFER + 10_000,
+                1 << 20,
+                1 << 40,
+                (1 << 62) - 2,
+            ] {
                 let code = code_after(space, sender, &crypto(offset, 1));
                 assert_eq!(code, Some(CRYPTO_BUFFER_EXCEEDED), "{space:?} {offset}");
             }
             let over = code_after(space, sender, &crypto((1 << 62) - 1, 1));
-            assert!(matches!(over, Some(FRAME_ENCODING_ERROR | CRYPTO_BUFFER_EXCEEDED)));
+            assert!(matches!(
+                over,
+                Some(FRAME_ENCODING_ERROR | CRYPTO_BUFFER_EXCEEDED)
+            ));
             assert_eq!(code_after(space, sender, &crypto(40_000, 100)), None);
         }
     }
@@ -84,7 +96,10 @@ fn crypto_in_crumbs() {
             pair.inject(sender, &frames);
             assert!(offset < 1 << 20, "it has to end");
         }
-        assert_eq!(error_code(pair.side(sender.remote())), Some(CRYPTO_BUFFER_EXCEEDED));
+        assert_eq!(
+            error_code(pair.side(sender.remote())),
+            Some(CRYPTO_BUFFER_EXCEEDED)
+        );
         assert!(pieces <= 2 * limits::REASSEMBLY_GAPS, "{pieces}");
     }
 }
@@ -95,7 +110,11 @@ fn crypto_in_crumbs() {
 fn crypto_after_the_handshake() {
     for sender in ROLES {
         let mut pair = connected();
-        let mut offset = pair.side(sender).spaces.get(ApplicationData).map_or(0, |_| 0);
+        let mut offset = pair
+            .side(sender)
+            .spaces
+            .get(ApplicationData)
+            .map_or(0, |_| 0);
         let mut sent = 0;
         // A message of 2^24 - 1 bytes, of a type that may follow a handshake or not.
         let mut first = crypto(offset, 1000);
@@ -123,9 +142,20 @@ fn acknowledgments_of_what_was_never_sent() {
     for sender in ROLES {
         for space in [Initial, Handshake, ApplicationData] {
             for ahead in [0, 1, 1000, 1 << 40] {
-                let mut pair = if space == ApplicationData { connected() } else { midway() };
+                let mut pair = if space == ApplicationData {
+                    connected()
+                } else {
+                    midway()
+                };
                 let receiver = sender.remote();
-                let next = pair.side(receiver).spaces.get(space).unwrap().loss.sent.next_pn();
+                let next = pair
+                    .side(receiver)
+                    .spaces
+                    .get(space)
+                    .unwrap()
+                    .loss
+                    .sent
+                    .next_pn();
                 let cwnd = pair.side(receiver).stats().cwnd;
                 pair.inject_in(sender, space, &ack(&[next + ahead..=next + ahead]));
                 assert_eq!(error_code(pair.side(receiver)), Some(PROTOCOL_VIOLATION));
@@ -147,7 +177,13 @@ fn acknowledgments_of_skipped_numbers() {
         for _ in 0..150 {
             pair.inject(receiver, &[1]);
         }
-        let sent = &pair.side(receiver).spaces.get(ApplicationData).unwrap().loss.sent;
+        let sent = &pair
+            .side(receiver)
+            .spaces
+            .get(ApplicationData)
+            .unwrap()
+            .loss
+            .sent;
         let next = sent.next_pn();
         let gap = (next - 140..next)
             .rev()
@@ -222,7 +258,10 @@ fn streams_beyond_the_limit() {
                 assert_eq!(pair.close_code(sender.remote()), Some(STREAM_LIMIT_ERROR));
             }
             let last = StreamId::nth(t, sender, limit - 1);
-            assert_eq!(code_after(ApplicationData, sender, &stream(last, 0, 1, false)), None);
+            assert_eq!(
+                code_after(ApplicationData, sender, &stream(last, 0, 1, false)),
+                None
+            );
         }
     }
 }

@@ -76,7 +76,11 @@ fn sample(kind: FrameType, sender: Role, acked: u64, n: u64) -> Vec<u8> {
             assert!(encode::connection_close(&mut v, code, b"why"));
         }
         F::CloseApplication => {
-            assert!(encode::connection_close(&mut v, CloseCode::Application(0x44), b"why"));
+            assert!(encode::connection_close(
+                &mut v,
+                CloseCode::Application(0x44),
+                b"why"
+            ));
         }
         F::HandshakeDone => encode::handshake_done(&mut v),
         F::Datagram => {
@@ -135,9 +139,16 @@ fn every_frame_in_every_packet_from_either_side() {
                         assert_eq!(error_code(pair.side(receiver)), Some(code), "{context}");
                         assert_eq!(pair.close_code(receiver), Some(code), "{context}");
                     }
-                    None if matches!(kind, FrameType::CloseTransport | FrameType::CloseApplication) => {
+                    None if matches!(
+                        kind,
+                        FrameType::CloseTransport | FrameType::CloseApplication
+                    ) =>
+                    {
                         let state = pair.side(receiver).state().clone();
-                        assert!(matches!(state, State::Draining { .. }), "{context}: {state:?}");
+                        assert!(
+                            matches!(state, State::Draining { .. }),
+                            "{context}: {state:?}"
+                        );
                         assert!(pair.output(receiver).is_empty(), "{context}");
                     }
                     None => {
@@ -197,7 +208,14 @@ fn every_pair_of_frames_in_either_order() {
 #[test]
 fn every_pair_of_frames_during_the_handshake() {
     use FrameType as F;
-    let allowed = [F::Padding, F::Ping, F::Ack, F::AckEcn, F::Crypto, F::CloseTransport];
+    let allowed = [
+        F::Padding,
+        F::Ping,
+        F::Ack,
+        F::AckEcn,
+        F::Crypto,
+        F::CloseTransport,
+    ];
     for space in [Initial, Handshake] {
         for sender in ROLES {
             for first in allowed {
@@ -207,7 +225,11 @@ fn every_pair_of_frames_during_the_handshake() {
                     let one = sample(first, sender, acked, 0);
                     let two = sample(second, sender, acked, 0);
                     pair.inject_in(sender, space, &[one, two].concat());
-                    still_sane(&mut pair, receiver, &format!("{first:?} {second:?} {space:?}"));
+                    still_sane(
+                        &mut pair,
+                        receiver,
+                        &format!("{first:?} {second:?} {space:?}"),
+                    );
                     pair.exchange();
                 }
             }
@@ -223,7 +245,7 @@ fn unknown_and_malformed_frames() {
     let cases: [(&[u8], u64); 7] = [
         (&[0x1f], FRAME_ENCODING_ERROR),
         (&[0x3f, 0, 0], FRAME_ENCODING_ERROR),
-        (&[0x40, 0x01], PROTOCOL_VIOLATION),       // PING in two bytes
+        (&[0x40, 0x01], PROTOCOL_VIOLATION), // PING in two bytes
         (&[0x7f, 0xff], FRAME_ENCODING_ERROR),
         (&[0x02, 5, 0, 0, 9], FRAME_ENCODING_ERROR), // ACK below zero
         (&[0x1a, 1, 2], FRAME_ENCODING_ERROR),       // half a PATH_CHALLENGE
@@ -273,7 +295,11 @@ fn reserved_bits() {
             };
             let d = forged.seal(pair.side(sender), now);
             pair.deliver(sender.remote(), d);
-            assert_eq!(pair.close_code(sender.remote()), Some(PROTOCOL_VIOLATION), "{space:?}");
+            assert_eq!(
+                pair.close_code(sender.remote()),
+                Some(PROTOCOL_VIOLATION),
+                "{space:?}"
+            );
         }
     }
 }
@@ -303,11 +329,17 @@ fn the_wrong_half_of_a_stream() {
         ];
         for (i, write) in frames.iter().enumerate() {
             let mut pair = connected();
-            pair.side(sender.remote()).stream_create(StreamType::UniDi).unwrap();
+            pair.side(sender.remote())
+                .stream_create(StreamType::UniDi)
+                .unwrap();
             let mut v = Vec::new();
             write(&mut v);
             pair.inject(sender, &v);
-            assert_eq!(pair.close_code(sender.remote()), Some(STREAM_STATE_ERROR), "{i}");
+            assert_eq!(
+                pair.close_code(sender.remote()),
+                Some(STREAM_STATE_ERROR),
+                "{i}"
+            );
         }
     }
 }

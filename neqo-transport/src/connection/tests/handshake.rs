@@ -72,7 +72,11 @@ fn any_single_datagram_of_a_long_handshake_may_be_lost() {
         let hits = (0..16)
             .filter(|k| {
                 let params = ConnectionParameters::default();
-                losing(&mut Pair::with_identity(params, identity.clone()), *k, loser)
+                losing(
+                    &mut Pair::with_identity(params, identity.clone()),
+                    *k,
+                    loser,
+                )
             })
             .count();
         assert!(hits >= 4, "{hits} datagrams of {loser:?}");
@@ -167,7 +171,11 @@ fn a_server_with_a_large_flight_sends_three_times_what_it_received() {
                 pair.to_server(d);
             }
         }
-        sent += pair.output(Role::Server).iter().map(|d| d.len()).sum::<usize>();
+        sent += pair
+            .output(Role::Server)
+            .iter()
+            .map(|d| d.len())
+            .sum::<usize>();
         assert!(sent <= 3 * received, "{sent} of 3 * {received}");
         assert!(sent > received);
         pair.advance();
@@ -260,7 +268,10 @@ fn handshake_packets_before_the_initial_one() {
 fn keys_are_discarded_in_time() {
     let mut pair = midway();
     let finished = pair.output(Role::Client);
-    assert!(pair.client.spaces.get(Initial).is_none(), "Handshake was sent");
+    assert!(
+        pair.client.spaces.get(Initial).is_none(),
+        "Handshake was sent"
+    );
     assert!(pair.client.spaces.get(Handshake).is_some());
     assert!(pair.server().spaces.get(Initial).is_some());
     for d in finished {
@@ -268,7 +279,10 @@ fn keys_are_discarded_in_time() {
     }
     assert!(pair.server().spaces.get(Initial).is_none());
     assert!(pair.server().spaces.get(Handshake).is_none());
-    assert!(pair.client.spaces.get(Handshake).is_some(), "until HANDSHAKE_DONE");
+    assert!(
+        pair.client.spaces.get(Handshake).is_some(),
+        "until HANDSHAKE_DONE"
+    );
     pair.exchange();
     assert!(pair.client.spaces.get(Handshake).is_none());
     assert_eq!(*pair.client.state(), State::Confirmed);

@@ -69,7 +69,10 @@ fn wrong_initial_source_connection_id_of_the_client() {
     pair.client.local_cids = other_cids();
     pair.pass(Role::Client);
     assert_eq!(error_code(pair.server()), Some(TRANSPORT_PARAMETER_ERROR));
-    assert_eq!(pair.close_code(Role::Server), Some(TRANSPORT_PARAMETER_ERROR));
+    assert_eq!(
+        pair.close_code(Role::Server),
+        Some(TRANSPORT_PARAMETER_ERROR)
+    );
 }
 
 /// Once the peer has chosen its connection ID, Initial packets with another one are dropped.

@@ -30,7 +30,12 @@ fn update(pair: &mut Pair, role: Role) {
 /// Updates keys whatever the rules say, as a peer of ours would that ignores them.
 fn force_update(pair: &mut Pair, role: Role) {
     let now = pair.now;
-    let keys = &mut pair.side(role).spaces.get_mut(ApplicationData).unwrap().keys;
+    let keys = &mut pair
+        .side(role)
+        .spaces
+        .get_mut(ApplicationData)
+        .unwrap()
+        .keys;
     let _ = keys.seal((1 << 62) - 2);
     keys.on_acked((1 << 62) - 1);
     keys.initiate_update(now, SEC).unwrap();
@@ -55,9 +60,15 @@ fn either_side_may_begin_and_the_other_follows() {
             pair.transfer(role.remote(), 3000);
             pair.wait(SEC);
             let expected = round % 2 == 0;
-            assert_eq!((phase(&pair.client), phase(pair.server())), (expected, expected));
+            assert_eq!(
+                (phase(&pair.client), phase(pair.server())),
+                (expected, expected)
+            );
         }
-        assert_eq!(pair.client.stats().dropped_rx() + pair.server().stats().dropped_rx(), 0);
+        assert_eq!(
+            pair.client.stats().dropped_rx() + pair.server().stats().dropped_rx(),
+            0
+        );
     }
 }
 
@@ -71,9 +82,15 @@ fn both_at_once() {
         pair.transfer(Role::Server, 3000);
         pair.wait(SEC);
         let expected = round % 2 == 0;
-        assert_eq!((phase(&pair.client), phase(pair.server())), (expected, expected));
+        assert_eq!(
+            (phase(&pair.client), phase(pair.server())),
+            (expected, expected)
+        );
     }
-    assert_eq!(pair.client.stats().dropped_rx() + pair.server().stats().dropped_rx(), 0);
+    assert_eq!(
+        pair.client.stats().dropped_rx() + pair.server().stats().dropped_rx(),
+        0
+    );
 }
 
 // hardening A32, R3893
@@ -141,7 +158,11 @@ fn packets_of_the_old_phase_arrive_late() {
     }
     let dropped = pair.server().stats().dropped_rx();
     pair.to_server(too_late);
-    assert_eq!(pair.server().stats().dropped_rx(), dropped + 1, "the keys are gone");
+    assert_eq!(
+        pair.server().stats().dropped_rx(),
+        dropped + 1,
+        "the keys are gone"
+    );
     assert_eq!(error_code(pair.server()), None);
     pair.transfer(Role::Client, 1000);
     pair.transfer(Role::Server, 1000);
@@ -175,7 +196,13 @@ fn updates_over_a_bad_network() {
     let mut random = neqo_common::Random::from_seed([5; 32]);
     for _ in 0..6 {
         update(&mut pair, Role::Client);
-        pair.exchange_over(&mut |_, d| if random.below(3) == 0 { Vec::new() } else { vec![d] });
+        pair.exchange_over(&mut |_, d| {
+            if random.below(3) == 0 {
+                Vec::new()
+            } else {
+                vec![d]
+            }
+        });
         pair.transfer(Role::Client, 5000);
         pair.transfer(Role::Server, 5000);
         pair.wait(SEC);

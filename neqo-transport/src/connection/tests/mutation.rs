@@ -48,7 +48,11 @@ fn chatter(pair: &mut Pair, random: &mut Random) {
         }
         let c = pair.side(role);
         let _ = c.events().count();
-        let t = if random.below(2) == 0 { StreamType::BiDi } else { StreamType::UniDi };
+        let t = if random.below(2) == 0 {
+            StreamType::BiDi
+        } else {
+            StreamType::UniDi
+        };
         if let Ok(id) = c.stream_create(t) {
             let data = vec![1; below(random, 5000)];
             let _ = c.stream_send(id, &data);
@@ -82,9 +86,16 @@ fn a_hostile_network() {
         }
         confirmed += usize::from(pair.confirmed());
         // Nothing that was changed was believed.
-        for c in [Some(&pair.client), pair.server.as_ref()].into_iter().flatten() {
+        for c in [Some(&pair.client), pair.server.as_ref()]
+            .into_iter()
+            .flatten()
+        {
             let code = error_code(c);
-            assert!(matches!(code, None | Some(0)), "seed {seed}: {code:?} {:?}", c.state());
+            assert!(
+                matches!(code, None | Some(0)),
+                "seed {seed}: {code:?} {:?}",
+                c.state()
+            );
         }
     }
     assert!(confirmed > usize::from(ROUNDS) / 2, "{confirmed}");
@@ -99,7 +110,11 @@ fn authentic_nonsense() {
     let mut pair = connected();
     let mut closed = 0;
     for n in 0..3000 {
-        let sender = if random.below(2) == 0 { Role::Client } else { Role::Server };
+        let sender = if random.below(2) == 0 {
+            Role::Client
+        } else {
+            Role::Server
+        };
         let mut frames = vec![0; 1 + below(&mut random, 60)];
         random.fill(&mut frames);
         // A type that exists, mostly.
@@ -128,7 +143,11 @@ fn authentic_nonsense_during_the_handshake() {
     let mut random = Random::from_seed([43; 32]);
     for _ in 0..400 {
         let mut pair = super::midway();
-        let sender = if random.below(2) == 0 { Role::Client } else { Role::Server };
+        let sender = if random.below(2) == 0 {
+            Role::Client
+        } else {
+            Role::Server
+        };
         let space = if random.below(2) == 0 {
             PacketNumberSpace::Initial
         } else {
@@ -204,7 +223,11 @@ fn owned_buffers_of_any_stride() {
     let mut pair = connected();
     let id = pair.client.stream_create(StreamType::UniDi).unwrap();
     pair.client.stream_send(id, &[3; 50_000]).unwrap();
-    let all: Vec<u8> = pair.output(Role::Client).iter().flat_map(|d| d.to_vec()).collect();
+    let all: Vec<u8> = pair
+        .output(Role::Client)
+        .iter()
+        .flat_map(|d| d.to_vec())
+        .collect();
     assert!(all.len() > 5000);
     for stride in [1, 2, 3, 20, 100, 1000, 1231, 1232, 1233, 5000, 100_000] {
         let mut copy = bytes::BytesMut::with_capacity(all.len());

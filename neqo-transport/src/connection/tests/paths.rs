@@ -51,7 +51,9 @@ fn responses(pair: &mut Pair, d: &Datagram) -> Vec<u64> {
     let p = super::first_packet(&bytes).unwrap();
     let space = pair.client.spaces.get_mut(ApplicationData).unwrap();
     let unmasker = space.keys.unmasker().unwrap();
-    let u = p.unmask(&mut bytes, |sample| unmasker.mask(sample)).unwrap();
+    let u = p
+        .unmask(&mut bytes, |sample| unmasker.mask(sample))
+        .unwrap();
     let pn = u.packet_number(&bytes, space.acks.largest());
     let (keys, _) = space.keys.opener(pn, u.key_phase()).unwrap();
     let range = u.open(&mut bytes, pn, keys).unwrap().payload().unwrap();
@@ -267,7 +269,11 @@ fn an_old_packet_from_elsewhere_moves_nothing() {
     let (mut got, mut buf) = (0, [0; 8192]);
     for _ in 0..2000 {
         pair.exchange_over(&mut |_, d| {
-            if d.destination() == elsewhere() { Vec::new() } else { vec![d] }
+            if d.destination() == elsewhere() {
+                Vec::new()
+            } else {
+                vec![d]
+            }
         });
         while let Ok((n, _)) = pair.client.stream_recv(id, &mut buf) {
             got += n;
@@ -294,11 +300,18 @@ fn a_probe_from_elsewhere_is_answered_there() {
     pair.to_server(from_addr(&d, elsewhere()));
     assert_eq!(primary(&mut pair), client_addr());
     let said = pair.output(Role::Server);
-    let there: Vec<_> = said.iter().filter(|d| d.destination() == elsewhere()).collect();
+    let there: Vec<_> = said
+        .iter()
+        .filter(|d| d.destination() == elsewhere())
+        .collect();
     let all: Vec<u64> = there.iter().flat_map(|d| responses(&mut pair, d)).collect();
     assert_eq!(all, [5]);
     pair.exchange_over(&mut |_, d| {
-        if d.destination() == elsewhere() { Vec::new() } else { vec![d] }
+        if d.destination() == elsewhere() {
+            Vec::new()
+        } else {
+            vec![d]
+        }
     });
     assert_eq!(primary(&mut pair), client_addr());
     pair.transfer(Role::Server, 3000);

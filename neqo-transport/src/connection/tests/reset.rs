@@ -3,9 +3,7 @@
 use neqo_common::{Datagram, Random, Role, Tos};
 
 use super::{Pair, SEC, client_addr, connected, server_addr};
-use crate::{
-    CloseReason, ConnectionId, Error, ResetToken, State, wire::frame::encode,
-};
+use crate::{CloseReason, ConnectionId, Error, ResetToken, State, wire::frame::encode};
 
 fn issued(pair: &mut Pair, seq: u64) -> (ConnectionId, ResetToken) {
     pair.server().local_cids.issued(seq).unwrap()
@@ -24,7 +22,13 @@ fn reset(dcid: &[u8], token: &ResetToken, len: usize) -> Datagram {
 
 fn is_reset(pair: &Pair) -> bool {
     let state = pair.client.state();
-    matches!(state, State::Draining { error: CloseReason::Transport(Error::StatelessReset), .. })
+    matches!(
+        state,
+        State::Draining {
+            error: CloseReason::Transport(Error::StatelessReset),
+            ..
+        }
+    )
 }
 
 // hardening A27
@@ -39,10 +43,20 @@ fn a_stateless_reset_of_any_size_ends_the_connection() {
             let mut pair = connected();
             let (_, token) = issued(&mut pair, 0);
             // To a connection ID that is nobody's, as most are, or by chance to one of ours.
-            let dcid = if known { pair.client.local_cids.first() } else { ConnectionId::new(&[7; 8]).unwrap() };
+            let dcid = if known {
+                pair.client.local_cids.first()
+            } else {
+                ConnectionId::new(&[7; 8]).unwrap()
+            };
             pair.deliver(Role::Client, reset(&dcid, &token, len));
-            assert!(is_reset(&pair), "{len} bytes, {known}: {:?}", pair.client.state());
-            pair.client.stream_create(crate::StreamType::UniDi).unwrap_err();
+            assert!(
+                is_reset(&pair),
+                "{len} bytes, {known}: {:?}",
+                pair.client.state()
+            );
+            pair.client
+                .stream_create(crate::StreamType::UniDi)
+                .unwrap_err();
             assert!(pair.output(Role::Client).is_empty());
             pair.now += 10 * SEC;
             assert!(pair.output(Role::Client).is_empty());

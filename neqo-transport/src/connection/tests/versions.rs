@@ -40,7 +40,10 @@ pub(super) fn retry_once(pair: &mut Pair) -> Protected {
     let first = pair.output(Role::Client).remove(0);
     let p = first_packet(&first).unwrap();
     pair.retry = Some((*p.dcid(), cid(0xaa)));
-    pair.deliver(Role::Client, from_server(retry(&p, &cid(0xaa), p.dcid(), TOKEN)));
+    pair.deliver(
+        Role::Client,
+        from_server(retry(&p, &cid(0xaa), p.dcid(), TOKEN)),
+    );
     p
 }
 
@@ -68,7 +71,10 @@ fn a_retry_is_obeyed_once() {
         assert!(!again.is_empty());
         // A second Retry, for either connection ID, is ignored.
         for odcid in [*p.dcid(), cid(0xaa)] {
-            pair.deliver(Role::Client, from_server(retry(&p, &cid(0xbb), &odcid, b"other")));
+            pair.deliver(
+                Role::Client,
+                from_server(retry(&p, &cid(0xbb), &odcid, b"other")),
+            );
         }
         assert_eq!(pair.client.stats().dropped_rx(), 2);
         assert_eq!(pair.output(Role::Client).len(), 0);
@@ -129,18 +135,29 @@ fn retry_tokens_of_any_length() {
         let p = first_packet(&flight[0]).unwrap();
         pair.retry = Some((*p.dcid(), cid(0xaa)));
         let token = vec![7; len];
-        pair.deliver(Role::Client, from_server(retry(&p, &cid(0xaa), p.dcid(), &token)));
+        pair.deliver(
+            Role::Client,
+            from_server(retry(&p, &cid(0xaa), p.dcid(), &token)),
+        );
         for _ in 0..100 {
             pair.exchange_over(&mut |from, d| {
-                assert!(from == Role::Server || d.len() >= 1200 || packets(&d)[0].version().is_none()
-                    || packets(&d)[0].level() != neqo_crypto::Level::Initial);
+                assert!(
+                    from == Role::Server
+                        || d.len() >= 1200
+                        || packets(&d)[0].version().is_none()
+                        || packets(&d)[0].level() != neqo_crypto::Level::Initial
+                );
                 vec![d]
             });
             if pair.confirmed() || !pair.advance() {
                 break;
             }
         }
-        assert_eq!(pair.confirmed(), len <= 1000 || pair.server.is_some() && pair.confirmed(), "{len}");
+        assert_eq!(
+            pair.confirmed(),
+            len <= 1000 || pair.server.is_some() && pair.confirmed(),
+            "{len}"
+        );
         assert!(pair.confirmed() || pair.client.state().closed(), "{len}");
     }
 }
@@ -155,7 +172,10 @@ fn late_retry() {
         pair.to_server(d);
     }
     pair.pass(Role::Server);
-    pair.deliver(Role::Client, from_server(retry(&p, &cid(0xaa), p.dcid(), TOKEN)));
+    pair.deliver(
+        Role::Client,
+        from_server(retry(&p, &cid(0xaa), p.dcid(), TOKEN)),
+    );
     assert!(pair.client.handshake.ids.retry_scid.is_none());
     pair.exchange();
     assert!(pair.confirmed());
@@ -163,7 +183,12 @@ fn late_retry() {
 
 fn negotiate(p: &Protected, versions: &[Version]) -> Datagram {
     let mut random = Random::from_seed([1; 32]);
-    from_server(version_negotiation::encode(p.dcid(), p.scid(), versions, &mut random))
+    from_server(version_negotiation::encode(
+        p.dcid(),
+        p.scid(),
+        versions,
+        &mut random,
+    ))
 }
 
 /// The versions of the client, those of the server, and what becomes of it.
@@ -215,7 +240,12 @@ fn version_negotiation_that_makes_no_sense() {
     let p = first_packet(&flight[0]).unwrap();
     let mut random = Random::from_seed([1; 32]);
     let mut encode = |dcid: &[u8], scid: &[u8], versions: &[Version]| {
-        from_server(version_negotiation::encode(dcid, scid, versions, &mut random))
+        from_server(version_negotiation::encode(
+            dcid,
+            scid,
+            versions,
+            &mut random,
+        ))
     };
     let other = cid(1);
     let bad = [
