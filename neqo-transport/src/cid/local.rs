@@ -143,7 +143,13 @@ impl LocalCids {
         }
         let gone = self.active.remove(at);
         self.to_send.retain(|s| *s != seq);
-        self.changes.push_back(CidChange::Removed(gone.cid));
+        // What nobody heard of need not be withdrawn: so there are never more changes than
+        // connection IDs, though nobody ask (hardening A1).
+        let unheard = CidChange::Added(gone.cid);
+        match self.changes.iter().position(|c| *c == unheard) {
+            Some(at) => drop(self.changes.remove(at)),
+            None => self.changes.push_back(CidChange::Removed(gone.cid)),
+        }
         self.replenish(random);
         Ok(())
     }

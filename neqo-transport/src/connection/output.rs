@@ -143,6 +143,7 @@ impl Connection {
         let path = match &self.state {
             State::Closed(_) => return Transmit::None,
             State::Draining { .. } => return self.callback(now),
+            State::Closing { .. } => self.paths.primary_id(),
             _ => self
                 .paths
                 .wants_to_probe()

@@ -42,7 +42,7 @@ fn flood(sender: Role, frames: impl Iterator<Item = Vec<u8>>) -> (usize, Option<
     for (n, frame) in frames.enumerate() {
         pair.inject(sender, &frame);
         // What the receiver says is lost.
-        let _ = pair.output(sender.remote());
+        drop(pair.output(sender.remote()));
         if let Some(code) = error_code(pair.side(sender.remote())) {
             return (n + 1, Some(code));
         }
@@ -90,7 +90,7 @@ fn patient_rotation() {
             assert_eq!(error_code(pair.side(sender.remote())), None, "{seq}");
             // The sender knows nothing of the connection IDs that were forged, so what says that
             // they are retired is acknowledged by hand.
-            let _ = pair.output(sender.remote());
+            drop(pair.output(sender.remote()));
             let c = pair.side(sender.remote());
             c.remote_cids.acked();
         }
@@ -215,7 +215,7 @@ fn all_are_retired_for_ever() {
             assert_eq!(error_code(pair.side(receiver)), None, "{round}");
             assert_eq!(active(&mut pair, receiver), limits::LOCAL_ACTIVE_CIDS);
             if round % 2 == 0 {
-                let _ = pair.output(receiver);
+                drop(pair.output(receiver));
             }
         }
         // Nothing piles up where nobody asks.

@@ -65,9 +65,9 @@ fn garbage_does_not_keep_a_connection_alive() {
             neqo_common::Tos::default(),
             d,
         );
-        pair.to_server(d);
+        pair.reach_server(d);
         pair.now += SEC;
-        let _ = pair.output(Role::Server);
+        drop(pair.output(Role::Server));
     }
     assert!(closed_for(&mut pair, Role::Server, &IDLE));
 }
@@ -139,7 +139,7 @@ fn closing_and_draining_last_three_ptos() {
             pair.deliver(peer, d);
             assert!(pair.output(peer).is_empty());
         }
-        pair.now = now + pto[0].min(pto[1]) * 3 - MS;
+        pair.now = now + (pto[0].min(pto[1]) * 3).saturating_sub(MS);
         assert!(pair.output(role).is_empty() && pair.output(peer).is_empty());
         assert!(pair.side(role).state().closing() && pair.side(peer).state().closing());
         pair.now = now + pto[0].max(pto[1]) * 3;
@@ -159,7 +159,7 @@ fn who_closes_first() {
     pair.server().close(now, 7, "third");
     let (a, b) = (pair.output(Role::Client), pair.output(Role::Server));
     for d in a {
-        pair.to_server(d);
+        pair.reach_server(d);
     }
     for d in b {
         pair.deliver(Role::Client, d);
@@ -237,7 +237,7 @@ fn closing_before_a_word_was_said() {
     pair.client.close(now, 1, "never mind");
     let first = pair.output(Role::Client);
     for d in first {
-        pair.to_server(d);
+        pair.reach_server(d);
     }
     while pair.advance() {
         pair.exchange();

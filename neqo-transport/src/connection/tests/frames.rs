@@ -20,6 +20,9 @@ const PROTOCOL_VIOLATION: u64 = 0x0a;
 const STREAM_STATE_ERROR: u64 = 0x05;
 const FRAME_ENCODING_ERROR: u64 = 0x07;
 
+/// Writes a frame.
+type Write<'a> = &'a dyn Fn(&mut Vec<u8>);
+
 /// The largest packet number that `c` really sent in a space.
 fn sent(c: &Connection, id: PacketNumberSpace) -> Option<u64> {
     let sent = &c.spaces.get(id)?.loss.sent;
@@ -50,7 +53,7 @@ fn sample(kind: FrameType, sender: Role, acked: u64, n: u64) -> Vec<u8> {
         }
         F::NewToken => encode::new_token(&mut v, b"token"),
         F::Stream => {
-            encode::stream_header(&mut v, bidi, 10, Some(5), n % 2 == 0);
+            encode::stream_header(&mut v, bidi, 10, Some(5), n.is_multiple_of(2));
             v.put(b"hello");
         }
         F::MaxData => encode::max_data(&mut v, 1 << 40),
@@ -165,7 +168,7 @@ fn every_frame_in_every_packet_from_either_side() {
 fn still_sane(pair: &mut Pair, receiver: Role, context: &str) -> bool {
     let now = pair.now;
     let c = pair.side(receiver);
-    let _ = c.process_output(now);
+    drop(c.process_output(now));
     assert!(c.consistent(), "{context}");
     !c.state().closing() && !c.state().closed()
 }
@@ -274,7 +277,7 @@ fn a_packet_without_frames() {
         ..Forged::new(ApplicationData, &[])
     };
     let d = forged.seal(&mut pair.client, now);
-    pair.to_server(d);
+    pair.reach_server(d);
     assert_eq!(pair.close_code(Role::Server), Some(PROTOCOL_VIOLATION));
 }
 
@@ -317,7 +320,7 @@ fn the_wrong_half_of_a_stream() {
         let mine = StreamId::nth(StreamType::UniDi, sender, 0);
         let theirs = StreamId::nth(StreamType::UniDi, sender.remote(), 0);
         let unborn = StreamId::nth(StreamType::BiDi, sender.remote(), 3);
-        let frames: [&dyn Fn(&mut Vec<u8>); 8] = [
+        let frames: [Write<'_>; 8] = [
             &|v| encode::stop_sending(v, mine, 1),
             &|v| encode::max_stream_data(v, mine, 1),
             &|v| encode::stream_header(v, theirs, 0, Some(0), true),

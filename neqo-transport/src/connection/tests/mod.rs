@@ -13,6 +13,7 @@ mod key_update;
 mod mutation;
 mod paths;
 mod reset;
+mod storm;
 mod versions;
 
 use std::{
@@ -116,6 +117,31 @@ impl Pair {
         }
     }
 
+    /// Another client with connection IDs of `len` bytes and the same configuration.
+    pub(super) fn renew_client(&mut self, len: usize) {
+        self.client = Connection::new_client(
+            "example.com",
+            &[ALPN],
+            Box::new(RandomConnectionIdGenerator::new(len)),
+            client_addr(),
+            server_addr(),
+            self.client.params.clone(),
+            self.now,
+        )
+        .unwrap();
+    }
+
+    /// Lets the client begin anew with these bytes as its transport parameters.
+    pub(super) fn announce(&mut self, params: &[u8]) {
+        let c = &mut self.client;
+        let session = c.client.as_ref().unwrap().session(params).unwrap();
+        c.spaces = crate::space::table::Spaces::new(20, true, &mut c.random);
+        c.handshake.session = session;
+        c.handshake.events = neqo_crypto::Events::default();
+        c.install_initial_keys().unwrap();
+        c.start_tls(self.now).unwrap();
+    }
+
     pub(super) fn server(&mut self) -> &mut Connection {
         self.server.as_mut().unwrap()
     }
@@ -127,7 +153,7 @@ impl Pair {
         }
     }
 
-    pub(super) fn to_server(&mut self, d: Datagram) {
+    pub(super) fn reach_server(&mut self, d: Datagram) {
         if self.server.is_none() {
             let Some(p) = first_packet(&d) else {
                 return;
@@ -157,7 +183,7 @@ impl Pair {
         let now = self.now;
         match to {
             Role::Client => self.client.process_input(d, now),
-            Role::Server => self.to_server(d),
+            Role::Server => self.reach_server(d),
         }
     }
 

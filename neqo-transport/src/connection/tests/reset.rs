@@ -123,3 +123,22 @@ fn tokens_of_unused_and_retired_connection_ids() {
     pair.deliver(Role::Client, reset(&dcid, &all[7].1, 43));
     assert!(is_reset(&pair));
 }
+
+/// By chance, what stands where the packet number would be is one that was received before.
+#[test]
+fn a_stateless_reset_that_looks_like_a_duplicate() {
+    let mut pair = connected();
+    let (_, token) = issued(&mut pair, 0);
+    let d = pair.forge(Role::Server, &[[1].as_slice(), &[0; 60]].concat());
+    let mut bytes = d.to_vec();
+    pair.deliver(Role::Client, d);
+    let end = bytes.len() - 16;
+    bytes[end..].copy_from_slice(&token);
+    let before = pair.client.stats().dups_rx;
+    pair.deliver(
+        Role::Client,
+        Datagram::new(server_addr(), client_addr(), Tos::default(), bytes),
+    );
+    assert_eq!(pair.client.stats().dups_rx, before + 1);
+    assert!(is_reset(&pair));
+}
