@@ -163,13 +163,7 @@ impl Exchanges {
         self.running.insert(id, exchange);
     }
 
-    fn answer(
-        &mut self,
-        id: RequestId,
-        request: Request,
-        engine: &mut impl Engine,
-        now: Instant,
-    ) {
+    fn answer(&mut self, id: RequestId, request: Request, engine: &mut impl Engine, now: Instant) {
         match self.service.answer(request) {
             Answer::Plan(plan) => self.carry_out(id, plan, engine, now),
             Answer::Lookup(lookup) => {
@@ -331,4 +325,3 @@ fn echo(
     drop(pending.split_to(sent.min(pending.len())));
     Ok(sent as u64)
 }
-

@@ -238,7 +238,7 @@ impl Connection {
 
     /// Whether the fields that are not protected allow a packet here at all.
     fn check(&self, p: &Protected) -> Result<PacketNumberSpace, DropReason> {
-        if p.version().is_some_and(|v| v != self.version) {
+        if p.version().is_some_and(|v| v != self.version) && !self.may_upgrade(p) {
             return Err(DropReason::Version);
         }
         let ours = self.local_cids.contains(p.dcid());
@@ -280,6 +280,9 @@ impl Connection {
         now: Instant,
     ) -> Result<(Context, Range<usize>), Refusal> {
         let id = self.check(&p)?;
+        if let Some(version) = p.version().filter(|v| *v != self.version) {
+            self.upgrade(version, p.clone(), packet)?;
+        }
         let (dcid, scid) = (*p.dcid(), *p.scid());
         let is_long = p.level() != Level::OneRtt;
         let space = self.spaces.get_mut(id).ok_or(DropReason::KeysDiscarded)?;
