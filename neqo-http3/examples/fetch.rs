@@ -72,7 +72,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .connection_parameters(ConnectionParameters::default().client_tls(tls));
     let cids = Box::new(RandomConnectionIdGenerator::new(8));
     let local = socket.local_addr()?;
-    let mut client = Http3Client::new(name.as_str(), cids, local, server, &params, now())?;
+    let mut client = Http3Client::new(name.as_str(), cids, local, server, params, now())?;
 
     let target = ("https", name.as_str(), path.as_str());
     let (mut out, mut buf) = (std::io::stdout(), vec![0; 65536]);
@@ -80,7 +80,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         while let Some(event) = client.next_event() {
             match event {
                 Http3ClientEvent::AuthenticationNeeded => {
-                    let known = client.peer_certificate().map(|c| c.leaf_sha256());
+                    let known = client
+                        .peer_certificate()
+                        .map(neqo_crypto::PeerChain::leaf_sha256);
                     let verdict = if known == Some(pin) {
                         AuthenticationStatus::Ok
                     } else {
@@ -104,7 +106,11 @@ fn main() -> Result<(), Box<dyn Error>> {
                 },
                 Http3ClientEvent::StateChange(Http3State::Closing(e) | Http3State::Closed(e)) => {
                     send(&mut client, &socket, &mut buf)?;
-                    return if e.is_error() { Err(e.to_string().into()) } else { Ok(()) };
+                    return if e.is_error() {
+                        Err(e.to_string().into())
+                    } else {
+                        Ok(())
+                    };
                 }
                 _ => {}
             }

@@ -46,6 +46,7 @@ impl Driver {
                 notice(n);
             }
         }
+        debug_assert!(self.core.consistent());
     }
 
     fn on_event(
@@ -117,7 +118,9 @@ impl Driver {
         now: Instant,
         f: impl FnOnce(&mut Core, &mut Connection) -> Res<T>,
     ) -> Res<T> {
-        f(&mut self.core, quic).inspect_err(|e| {
+        let result = f(&mut self.core, quic);
+        debug_assert!(self.core.consistent());
+        result.inspect_err(|e| {
             if e.connection_error() {
                 Self::close_for(e, quic, now);
             }

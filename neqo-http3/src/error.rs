@@ -10,6 +10,9 @@ pub type AppError = u64;
 /// What every fallible operation of this crate returns.
 pub type Res<T> = Result<T, Error>;
 
+//= rfc9114#section-8.1
+//# The following error codes are defined for use when abruptly terminating streams,
+//# aborting reading of streams, or immediately closing HTTP/3 connections.
 /// What the peer did to lose the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ThisError)]
 pub enum Violation {

@@ -11,24 +11,52 @@ use neqo_crypto::AuthenticationStatus;
 use neqo_http3::{Header, Http3ClientEvent, Http3ServerEvent, Http3State};
 use test_fixture::sim::{self, Chance, Link, Loss, Network};
 
-fn good() -> Link {
+const fn good() -> Link {
     Link::new(Duration::from_millis(10))
 }
 
 fn run(seed: u64, link: Link, client: &mut ClientNode, server: &mut ServerNode) {
-    Network::new(seed).connect(0, 1, link).run(&mut [client, server]).unwrap();
+    Network::new(seed)
+        .connect(0, 1, link)
+        .run(&mut [client, server])
+        .unwrap();
 }
 
+//= rfc9114#section-4.3 type=test
+//# All pseudo-header fields MUST appear in the header section before regular header
+//# fields.
 #[test]
 fn a_request() {
     sim::run(|seed| {
-        let mut client = ClientNode::new(seed, [Exchange::get("/5")]);
+        let fields = vec![Header::new("accept", "*/*")];
+        let mut client = ClientNode::new(
+            seed,
+            [Exchange {
+                fields,
+                ..Exchange::get("/5")
+            }],
+        );
         let mut server = ServerNode::new(seed);
         run(seed, good(), &mut client, &mut server);
+        let request = server.events.iter().find_map(|e| match e {
+            Http3ServerEvent::Headers {
+                headers, fin: true, ..
+            } => Some(headers),
+            _ => None,
+        });
+        let names: Vec<_> = request.unwrap().iter().map(Header::name).collect();
+        assert_eq!(
+            names,
+            [":method", ":scheme", ":authority", ":path", "accept"]
+        );
         let x = &client.finished[0];
         assert_eq!(x.statuses, ["200"]);
         assert_eq!(x.content, b"xxxxx");
-        assert!(client.events.contains(&Http3ClientEvent::StateChange(Http3State::Connected)));
+        assert!(
+            client
+                .events
+                .contains(&Http3ClientEvent::StateChange(Http3State::Connected))
+        );
         assert!(client.h3.peer_settings().is_some());
         assert!(client.h3.tls_info().is_some());
         assert_eq!(client.h3.qpack_encoder_stats().field_sections, 1);
@@ -38,7 +66,10 @@ fn a_request() {
 #[test]
 fn informational_responses_and_trailers() {
     sim::run(|seed| {
-        let upload = Exchange { trailers: vec![Header::new("a", "b")], ..Exchange::post("/echo", vec![7; 100]) };
+        let upload = Exchange {
+            trailers: vec![Header::new("a", "b")],
+            ..Exchange::post("/echo", vec![7; 100])
+        };
         let mut client = ClientNode::new(seed, [Exchange::get("/hints"), upload]);
         let mut server = ServerNode::new(seed);
         run(seed, good(), &mut client, &mut server);
@@ -61,7 +92,9 @@ fn many(seed: u64, hot: bool) {
     let mut client = ClientNode::new(seed, gets.chain(posts));
     let mut server = ServerNode::new(seed);
     (client.hot, server.hot) = (hot, hot);
-    let link = good().loss(Loss::Uniform(Chance::percent(2))).jitter(Duration::from_millis(3));
+    let link = good()
+        .loss(Loss::Uniform(Chance::percent(2)))
+        .jitter(Duration::from_millis(3));
     run(seed, link, &mut client, &mut server);
     assert_eq!(client.finished.len(), 158);
     for x in &client.finished {
@@ -75,12 +108,12 @@ fn many(seed: u64, hot: bool) {
 
 #[test]
 fn many_requests() {
-    sim::run(|seed| many(seed, false));
+    sim::run_many(5, |seed| many(seed, false));
 }
 
 #[test]
 fn many_requests_without_copies() {
-    sim::run(|seed| many(seed, true));
+    sim::run_many(5, |seed| many(seed, true));
 }
 
 #[test]
@@ -93,7 +126,10 @@ fn closing() {
         let last = server.events.last();
         let over = matches!(
             last,
-            Some(Http3ServerEvent::StateChange { state: Http3State::Closing(_) | Http3State::Closed(_), .. })
+            Some(Http3ServerEvent::StateChange {
+                state: Http3State::Closing(_) | Http3State::Closed(_),
+                ..
+            })
         );
         assert!(over, "{last:?}");
     });
@@ -121,7 +157,11 @@ fn cancelled_by_the_server() {
         let mut client = ClientNode::new(seed, [Exchange::get("/cancel"), Exchange::get("/1")]);
         let mut server = ServerNode::new(seed);
         run(seed, good(), &mut client, &mut server);
-        let cancelled = client.finished.iter().find(|x| x.path == "/cancel").unwrap();
+        let cancelled = client
+            .finished
+            .iter()
+            .find(|x| x.path == "/cancel")
+            .unwrap();
         assert_eq!(cancelled.reset, Some(0x10c));
         assert!(client.finished.iter().any(|x| x.path == "/1" && x.complete));
     });
@@ -134,7 +174,14 @@ fn refused_certificate() {
         let mut client = ClientNode::new(seed, []);
         client.verdict = AuthenticationStatus::UnknownIssuer;
         let mut server = ServerNode::new(seed);
-        Network::new(seed).connect(0, 1, good()).run(&mut [&mut client, &mut server]).unwrap();
-        assert!(!client.events.contains(&Http3ClientEvent::StateChange(Http3State::Connected)));
+        Network::new(seed)
+            .connect(0, 1, good())
+            .run(&mut [&mut client, &mut server])
+            .unwrap();
+        assert!(
+            !client
+                .events
+                .contains(&Http3ClientEvent::StateChange(Http3State::Connected))
+        );
     });
 }

@@ -12,6 +12,10 @@ use crate::{
     static_table::{self, Entry},
 };
 
+//= rfc9114#section-4.2.2
+//# The size of a field list is calculated
+//# based on the uncompressed size of fields, including the length of the name and value
+//# in bytes plus an overhead of 32 bytes for each field.
 /// What each field line adds to the size of its section (RFC 9114, Section 4.2.2).
 const LINE_OVERHEAD: u64 = 32;
 

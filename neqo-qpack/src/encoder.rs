@@ -52,6 +52,10 @@ impl Encoder {
         //# For a field section encoded with no references
         //# to the dynamic table, the Required Insert Count is zero.
         out.extend_from_slice(&[0, 0]);
+        //= rfc9204#section-2.1
+        //# An
+        //# encoder MUST emit field representations in the order they appear in the input
+        //# field section.
         for (name, value) in lines {
             self.encode_line(name, value, out);
             self.stats.field_bytes += name.len() + value.len();

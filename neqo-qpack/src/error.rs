@@ -55,10 +55,7 @@ impl Error {
 mod tests {
     use super::Error;
 
-    //= rfc9204#section-6 type=test
-    //# QPACK_DECOMPRESSION_FAILED (0x0200)
-    //# QPACK_ENCODER_STREAM_ERROR (0x0201)
-    //# QPACK_DECODER_STREAM_ERROR (0x0202)
+    /// RFC 9204, Section 6.
     #[test]
     fn codes() {
         assert_eq!(Error::Decompression.code(), 0x200);

@@ -161,6 +161,10 @@ pub fn decode(input: &[u8], limit: usize, out: &mut Vec<u8>) -> Result<(), Decod
             count += 8;
             rest = r;
         }
+        //= rfc7541#section-5.2
+        //# A padding strictly longer than 7 bits MUST be treated as a decoding error.
+        //# A padding not corresponding to the most significant bits of the code for the
+        //# EOS symbol MUST be treated as a decoding error.
         if count < 8 && bits.leading_ones() >= count {
             // Nothing, or padding: the most significant bits of EOS. No symbol is all ones within 7 bits.
             return Ok(());
@@ -191,7 +195,9 @@ fn next_symbol(bits: u64) -> Result<(u8, u32), DecodeError> {
         if word < end {
             let at = (word >> (32 - len)) - u64::from(offset);
             let symbol = usize::try_from(at).ok().and_then(|at| SORTED.get(at));
-            // EOS does not fit a byte.
+            //= rfc7541#section-5.2
+            //# A Huffman-encoded string literal containing the EOS symbol MUST be treated as
+            //# a decoding error.
             return symbol
                 .and_then(|&s| u8::try_from(s).ok())
                 .map(|s| (s, len))

@@ -84,7 +84,7 @@ fn more_requests_than_streams_at_once() {
 
 #[test]
 fn everything_arrives_over_a_lossy_network() {
-    run_many(20, |seed| {
+    run_many(100, |seed| {
         let link = Link::new(20 * MS).loss(Loss::Uniform(Chance::percent(5)));
         let outcome = over(seed, link, Requests::new(5, MB / 10, MB / 10));
         assert!(outcome.summary.between(1, 0).lost > 0);
@@ -93,7 +93,7 @@ fn everything_arrives_over_a_lossy_network() {
 
 #[test]
 fn everything_arrives_over_a_terrible_network() {
-    run_many(20, |seed| {
+    run_many(100, |seed| {
         let link = Link::new(30 * MS)
             .jitter(20 * MS)
             .loss(Loss::bursts(Chance::percent(1), 2))
@@ -105,9 +105,29 @@ fn everything_arrives_over_a_terrible_network() {
     });
 }
 
+/// From 0 to 30 % loss, with everything else that can go wrong by turns.
+#[test]
+fn any_weather() {
+    run_many(400, |seed| {
+        let mut link = Link::new(20 * MS).loss(Loss::Uniform(Chance::percent(
+            (seed % 31).try_into().unwrap(),
+        )));
+        if seed % 2 == 0 {
+            link = link.reorder(Chance::percent(10), 15 * MS).jitter(5 * MS);
+        }
+        if seed % 3 == 0 {
+            link = link.duplicate(Chance::percent(10));
+        }
+        if seed % 5 == 0 {
+            link = link.corrupt(Chance::percent(5));
+        }
+        over(seed, link, Requests::new(3, MB / 50, MB / 50));
+    });
+}
+
 #[test]
 fn the_handshake_survives_any_loss() {
-    run_many(40, |seed| {
+    run_many(200, |seed| {
         let link = Link::new(20 * MS).loss(Loss::Uniform(Chance::percent(20)));
         over(seed, link, Requests::new(1, 100, 100));
     });
@@ -115,7 +135,7 @@ fn the_handshake_survives_any_loss() {
 
 #[test]
 fn the_handshake_survives_corruption() {
-    run_many(20, |seed| {
+    run_many(200, |seed| {
         let link = Link::new(20 * MS).corrupt(Chance::percent(15));
         over(seed, link, Requests::new(1, 100, 100));
     });

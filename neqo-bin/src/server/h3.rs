@@ -128,8 +128,8 @@ impl Engine for H3 {
         drop(self.0.stop_sending(handle(id), H3_NO_ERROR));
     }
 
-    fn peer(&self, _conn: ConnectionHandle) -> Option<SocketAddr> {
-        None
+    fn peer(&self, conn: ConnectionHandle) -> Option<SocketAddr> {
+        Some(self.0.connection(conn)?.remote_address())
     }
 
     fn go_away(&mut self, _now: Instant) {

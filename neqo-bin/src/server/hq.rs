@@ -207,8 +207,8 @@ impl Engine for Hq {
         }
     }
 
-    fn peer(&self, _conn: ConnectionHandle) -> Option<SocketAddr> {
-        None
+    fn peer(&self, conn: ConnectionHandle) -> Option<SocketAddr> {
+        Some(self.quic.connection(conn)?.remote_address())
     }
 
     fn go_away(&mut self, _now: Instant) {

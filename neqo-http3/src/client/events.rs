@@ -95,7 +95,7 @@ impl Http3ClientEvent {
             },
             CoreEvent::StopSending { stream_id, error } => Self::StopSending { stream_id, error },
             CoreEvent::RequestsCreatable => Self::RequestsCreatable,
-            CoreEvent::Goaway(_) => Self::GoawayReceived,
+            CoreEvent::Goaway => Self::GoawayReceived,
             CoreEvent::PriorityUpdate(..) | CoreEvent::Settings(_) => return None,
         })
     }

@@ -21,7 +21,7 @@ use neqo_transport::{
 use crate::{
     Http3Parameters, Http3State,
     config::ALPN,
-    core::Core,
+    core::{Config, Core},
     driver::{Driver, Notice},
     error::Res,
     settings::Settings,
@@ -51,28 +51,34 @@ impl Http3Client {
         cid_generator: Box<dyn ConnectionIdGenerator>,
         local_addr: SocketAddr,
         remote_addr: SocketAddr,
-        http3_parameters: &Http3Parameters,
+        http3_parameters: Http3Parameters,
         now: Instant,
     ) -> Res<Self> {
+        let config = http3_parameters.core_config();
+        let conn_params = http3_parameters.into_connection_parameters();
         let quic = Connection::new_client(
             server_name,
             &[ALPN],
             cid_generator,
             local_addr,
             remote_addr,
-            http3_parameters.get_connection_parameters().clone(),
+            conn_params,
             now,
         )?;
-        Ok(Self::new_with_conn(quic, http3_parameters))
+        Ok(Self::assemble(quic, config))
     }
 
     /// HTTP/3 on a client's connection that nothing has been done with, and whose protocol is `h3`.
     #[must_use]
     pub fn new_with_conn(quic: Connection, http3_parameters: &Http3Parameters) -> Self {
+        Self::assemble(quic, http3_parameters.core_config())
+    }
+
+    fn assemble(quic: Connection, config: Config) -> Self {
         debug_assert_eq!(quic.role(), Role::Client);
         Self {
             quic,
-            driver: Driver::new(Core::new(Role::Client, http3_parameters.core_config())),
+            driver: Driver::new(Core::new(Role::Client, config)),
             events: VecDeque::new(),
         }
     }

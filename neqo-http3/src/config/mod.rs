@@ -45,6 +45,12 @@ impl Http3Parameters {
         &self.connection
     }
 
+    /// The transport's parameters alone.
+    #[must_use]
+    pub fn into_connection_parameters(self) -> ConnectionParameters {
+        self.connection
+    }
+
     /// How fields are compressed.
     #[must_use]
     pub const fn qpack(mut self, v: neqo_qpack::Settings) -> Self {

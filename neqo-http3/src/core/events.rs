@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use neqo_common::Header;
 use neqo_transport::StreamId;
 
-use crate::{Priority, Settings, error::AppError};
+use crate::{Priority, Settings, config::limits::MAX_WAITING_EVENTS, error::AppError};
 
 /// Something happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +39,8 @@ pub(crate) enum CoreEvent {
     },
     /// The peer's limit allows more requests.
     RequestsCreatable,
-    /// The peer is going away: what has this ID or a larger one is not processed.
-    Goaway(u64),
+    /// The peer is going away. Told once, however often the peer says it.
+    Goaway,
     /// The client changed the priority of a request.
     PriorityUpdate(StreamId, Priority),
     /// The peer's settings arrived.
@@ -48,23 +48,36 @@ pub(crate) enum CoreEvent {
 }
 
 /// Events in the order in which they happened.
+///
+/// What a peer can repeat without the application doing anything is told once.
 #[derive(Debug, Default)]
-pub(crate) struct Events(VecDeque<CoreEvent>);
+pub(crate) struct Events {
+    queue: VecDeque<CoreEvent>,
+    /// [`CoreEvent::RequestsCreatable`] is to be told.
+    creatable: bool,
+}
 
 impl Events {
     pub(crate) fn push(&mut self, event: CoreEvent) {
-        self.0.push_back(event);
+        match event {
+            CoreEvent::RequestsCreatable => self.creatable = true,
+            // A priority that nobody hears of is followed all the same.
+            CoreEvent::PriorityUpdate(..) if self.queue.len() >= MAX_WAITING_EVENTS => {}
+            event => self.queue.push_back(event),
+        }
     }
 
     pub(crate) fn pop(&mut self) -> Option<CoreEvent> {
-        self.0.pop_front()
+        self.queue
+            .pop_front()
+            .or_else(|| std::mem::take(&mut self.creatable).then_some(CoreEvent::RequestsCreatable))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.queue.is_empty() && !self.creatable
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.queue.len()
     }
 }

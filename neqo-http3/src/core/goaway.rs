@@ -47,7 +47,8 @@ impl Goaway {
         self.received.is_some()
     }
 
-    fn receive(&mut self, id: u64, role: Role) -> Result<(), Violation> {
+    /// The peer is going away; returns whether that is news.
+    fn receive(&mut self, id: u64, role: Role) -> Result<bool, Violation> {
         //= rfc9114#section-7.2.6
         //# A client MUST treat receipt of a
         //# GOAWAY frame containing a stream ID of any other type as a connection error of
@@ -62,8 +63,7 @@ impl Goaway {
         if self.received.is_some_and(|previous| id > previous) {
             return Err(Violation::HttpId);
         }
-        self.received = Some(id);
-        Ok(())
+        Ok(self.received.replace(id).is_none())
     }
 }
 
@@ -76,8 +76,9 @@ impl Core {
     /// The peer is going away.
     pub(super) fn on_goaway(&mut self, id: u64, quic: &mut impl Quic) -> Res<()> {
         const REJECTED: AppError = StreamFault::HttpRequestRejected.code();
-        self.goaway.receive(id, self.role)?;
-        self.events.push(CoreEvent::Goaway(id));
+        if self.goaway.receive(id, self.role)? {
+            self.events.push(CoreEvent::Goaway);
+        }
         if self.role == Role::Client {
             //= rfc9114#section-5.2
             //# Upon receipt of a GOAWAY frame, if the client has already sent requests with

@@ -38,6 +38,7 @@ use request::Request;
 
 use crate::{
     Priority,
+    config::limits::MAX_EARLY_PRIORITIES,
     error::{AppError, Error, Misuse, Res, Violation},
     message::Cx,
     settings::Settings,
@@ -162,6 +163,12 @@ impl Core {
     /// How field compression does: the encoder's and the decoder's counters.
     pub(crate) const fn qpack_stats(&self) -> (neqo_qpack::Stats, neqo_qpack::Stats) {
         (self.qpack.encoder.stats(), self.qpack.decoder.stats())
+    }
+
+    /// What must hold after every call.
+    pub(crate) fn consistent(&self) -> bool {
+        self.early_priorities.len() <= MAX_EARLY_PRIORITIES
+            && self.requests.values().all(|request| !request.is_over())
     }
 
     /// How many requests are not over.

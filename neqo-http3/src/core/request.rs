@@ -56,7 +56,7 @@ impl Request {
         self.send.take_if(|s| s.is_done());
     }
 
-    const fn is_over(&self) -> bool {
+    pub(super) const fn is_over(&self) -> bool {
         self.recv.is_none() && self.send.is_none()
     }
 
@@ -213,6 +213,9 @@ impl Core {
         let Some(request) = self.requests.get_mut(&id) else {
             return;
         };
+        //= rfc9114#section-4.1
+        //# Clients MUST NOT discard complete responses as a result of
+        //# having their request terminated abruptly
         if request.send.take().is_some() && request.is_known(self.role) {
             self.events.push(CoreEvent::StopSending {
                 stream_id: id,
@@ -421,11 +424,18 @@ impl Core {
         self.after_read(id, result, quic)
     }
 
-    fn after_read<T>(&mut self, id: StreamId, result: Res<T>, quic: &mut impl Quic) -> Res<T> {
+    fn after_read<T>(
+        &mut self,
+        id: StreamId,
+        result: Res<(T, bool)>,
+        quic: &mut impl Quic,
+    ) -> Res<(T, bool)> {
         match result {
-            Ok(v) => {
-                self.settle(id);
-                Ok(v)
+            Ok((v, fin)) => {
+                if fin {
+                    self.settle(id);
+                }
+                Ok((v, fin))
             }
             Err(Error::Stream(fault)) => {
                 self.abandon(id, fault, quic);

@@ -10,7 +10,7 @@ use crate::error::{Error, StreamFault};
 
 /// Why a message is malformed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ThisError)]
-pub enum Malformed {
+pub(crate) enum Malformed {
     /// A field name is empty, has uppercase letters or other characters that no name has.
     #[error("invalid field name")]
     Name,

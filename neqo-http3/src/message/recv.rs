@@ -260,8 +260,9 @@ impl RecvMessage {
                     RequestKind::Connect => self.tunnel(),
                     RequestKind::ExtendedConnect if extended_connect => self.tunnel(),
                     //= rfc9114#section-4.3
-                    //# Endpoints MUST NOT generate
-                    //# pseudo-header fields other than those defined in this document.
+                    //# Endpoints MUST treat a
+                    //# request or response that contains undefined or invalid pseudo-header fields as
+                    //# malformed.
                     RequestKind::ExtendedConnect => return Err(Malformed::PseudoHeader.into()),
                     RequestKind::Head | RequestKind::Other => Part::Final,
                 })

@@ -118,7 +118,7 @@ impl Http3ServerEvent {
                 stream: on(id),
                 priority,
             },
-            CoreEvent::RequestsCreatable | CoreEvent::Goaway(_) | CoreEvent::Settings(_) => {
+            CoreEvent::RequestsCreatable | CoreEvent::Goaway | CoreEvent::Settings(_) => {
                 return None;
             }
         })

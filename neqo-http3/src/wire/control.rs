@@ -131,6 +131,8 @@ mod tests {
         }
     }
 
+    //= rfc9218#section-7 type=test
+    //# Failure to parse the Priority Field Value MAY be treated as a connection error.
     #[test]
     fn priority_update() {
         let mut out = Vec::new();

@@ -175,6 +175,9 @@ mod tests {
         ((1 << 62) - 1, [true; 4]),
     ];
 
+    //= rfc9114#section-9 type=test
+    //# Implementations MUST ignore unknown or unsupported values in all extensible
+    //# protocol elements.
     //= rfc9114#section-7.2.8 type=test
     //# These frame types MUST NOT be
     //# sent, and their receipt MUST be treated as a connection error of type
@@ -234,6 +237,9 @@ mod tests {
         }
     }
 
+    //= rfc9114#section-7.2.8 type=test
+    //# Frame types of the format `0x1f * N + 0x21` for non-negative integer values of
+    //# `N` are reserved to exercise the requirement that unknown types be ignored
     #[test]
     fn grease_is_unknown() {
         for n in 0..=u8::MAX {

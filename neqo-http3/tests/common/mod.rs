@@ -10,19 +10,22 @@ use bytes::{Bytes, BytesMut};
 use neqo_common::{Datagram, event::Provider as _};
 use neqo_crypto::{AuthenticationStatus, Client, Identity, Server, Verification};
 use neqo_http3::{
-    Error, H3_NO_ERROR, Header, Http3Client, Http3ClientEvent, Http3Parameters, Http3Server, Http3ServerEvent,
-    Http3State, Http3StreamHandle, Misuse, Priority, StreamId, Transmit,
+    Error, H3_NO_ERROR, Header, Http3Client, Http3ClientEvent, Http3Parameters, Http3Server,
+    Http3ServerEvent, Http3State, Http3StreamHandle, Misuse, Priority, StreamId, Transmit,
 };
 use neqo_transport::{ConnectionParameters, RandomConnectionIdGenerator};
 use test_fixture::sim::{self, Node};
 
 const CID_LEN: usize = 8;
+/// Datagrams in a batch.
+const MAX_BATCH: NonZeroUsize = NonZeroUsize::new(16).expect("is not zero");
 const SERVER_NAME: &str = "example.com";
 
 fn seeded(seed: u64, role: u8) -> Http3Parameters {
     let mut bytes = [role; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    Http3Parameters::default().connection_parameters(ConnectionParameters::default().seed(Some(bytes)))
+    Http3Parameters::default()
+        .connection_parameters(ConnectionParameters::default().seed(Some(bytes)))
 }
 
 /// One request, and what came of it.
@@ -43,11 +46,20 @@ pub struct Exchange {
 
 impl Exchange {
     pub fn get(path: impl Into<String>) -> Self {
-        Self { method: "GET", path: path.into(), ..Self::default() }
+        Self {
+            method: "GET",
+            path: path.into(),
+            ..Self::default()
+        }
     }
 
     pub fn post(path: impl Into<String>, upload: Vec<u8>) -> Self {
-        Self { method: "POST", path: path.into(), upload: upload.into(), ..Self::default() }
+        Self {
+            method: "POST",
+            path: path.into(),
+            upload: upload.into(),
+            ..Self::default()
+        }
     }
 
     pub const fn is_over(&self) -> bool {
@@ -72,7 +84,10 @@ pub struct ClientNode {
 
 impl ClientNode {
     pub fn new(seed: u64, exchanges: impl IntoIterator<Item = Exchange>) -> Self {
-        let tls = Client::builder().verification(Verification::Host).build().unwrap();
+        let tls = Client::builder()
+            .verification(Verification::Host)
+            .build()
+            .unwrap();
         let params = seeded(seed, 1);
         let conn = params.get_connection_parameters().clone().client_tls(tls);
         let h3 = Http3Client::new(
@@ -80,7 +95,7 @@ impl ClientNode {
             Box::new(RandomConnectionIdGenerator::new(CID_LEN)),
             sim::address(0),
             sim::address(1),
-            &params.connection_parameters(conn),
+            params.connection_parameters(conn),
             test_fixture::now(),
         )
         .unwrap();
@@ -99,12 +114,20 @@ impl ClientNode {
     fn start_requests(&mut self, now: Instant) {
         while let Some(x) = self.waiting.pop_front() {
             let target = ("https", SERVER_NAME, &*x.path);
-            match self.h3.fetch(now, x.method, target, &x.fields, Priority::default()) {
+            match self
+                .h3
+                .fetch(now, x.method, target, &x.fields, Priority::default())
+            {
                 Ok(id) => {
                     self.running.insert(id, x);
                     self.upload(id, now);
                 }
-                Err(Error::Api(Misuse::Unavailable | Misuse::StreamLimit | Misuse::GoingAway | Misuse::InvalidState)) => {
+                Err(Error::Api(
+                    Misuse::Unavailable
+                    | Misuse::StreamLimit
+                    | Misuse::GoingAway
+                    | Misuse::InvalidState,
+                )) => {
                     self.waiting.push_front(x);
                     return;
                 }
@@ -114,7 +137,9 @@ impl ClientNode {
     }
 
     fn upload(&mut self, id: StreamId, now: Instant) {
-        let Some(x) = self.running.get_mut(&id) else { return };
+        let Some(x) = self.running.get_mut(&id) else {
+            return;
+        };
         while !x.upload.is_empty() {
             let n = if self.hot {
                 self.h3.send_data_bytes(id, x.upload.clone(), now).unwrap()
@@ -127,17 +152,22 @@ impl ClientNode {
             drop(x.upload.split_to(n));
         }
         if !x.trailers.is_empty() {
-            self.h3.send_trailers(id, &std::mem::take(&mut x.trailers), now).unwrap();
+            self.h3
+                .send_trailers(id, &std::mem::take(&mut x.trailers), now)
+                .unwrap();
         }
         self.h3.stream_close_send(id, now).unwrap();
     }
 
     fn download(&mut self, id: StreamId, now: Instant) {
-        let Some(x) = self.running.get_mut(&id) else { return };
+        let Some(x) = self.running.get_mut(&id) else {
+            return;
+        };
         loop {
             let (n, fin) = if self.hot {
                 let (bytes, fin) = self.h3.read_data_bytes(now, id).unwrap();
-                x.content.extend_from_slice(bytes.as_deref().unwrap_or_default());
+                x.content
+                    .extend_from_slice(bytes.as_deref().unwrap_or_default());
                 (bytes.map_or(0, |b| b.len()), fin)
             } else {
                 let mut buf = [0; 5000];
@@ -155,12 +185,19 @@ impl ClientNode {
     fn on_event(&mut self, event: &Http3ClientEvent, now: Instant) {
         match event {
             Http3ClientEvent::AuthenticationNeeded => self.h3.authenticated(self.verdict, now),
-            Http3ClientEvent::StateChange(Http3State::Connected) | Http3ClientEvent::RequestsCreatable => {
+            Http3ClientEvent::StateChange(Http3State::Connected)
+            | Http3ClientEvent::RequestsCreatable => {
                 self.start_requests(now);
             }
-            Http3ClientEvent::HeaderReady { stream_id, headers, fin, .. } => {
+            Http3ClientEvent::HeaderReady {
+                stream_id,
+                headers,
+                fin,
+                ..
+            } => {
                 if let Some(x) = self.running.get_mut(stream_id) {
-                    x.statuses.push(String::from_utf8(headers[0].value().to_vec()).unwrap());
+                    x.statuses
+                        .push(String::from_utf8(headers[0].value().to_vec()).unwrap());
                     x.complete |= fin;
                 }
             }
@@ -171,7 +208,9 @@ impl ClientNode {
             }
             Http3ClientEvent::DataReadable { stream_id } => self.download(*stream_id, now),
             Http3ClientEvent::DataWritable { stream_id } => self.upload(*stream_id, now),
-            Http3ClientEvent::Reset { stream_id, error, .. } => {
+            Http3ClientEvent::Reset {
+                stream_id, error, ..
+            } => {
                 if let Some(x) = self.running.get_mut(stream_id) {
                     x.reset = Some(*error);
                 }
@@ -185,9 +224,19 @@ impl ClientNode {
             self.on_event(&event, now);
             self.events.push(event);
         }
-        let over: Vec<_> = self.running.iter().filter(|(_, x)| x.is_over()).map(|(id, _)| *id).collect();
-        self.finished.extend(over.into_iter().filter_map(|id| self.running.remove(&id)));
-        if self.closes && self.running.is_empty() && self.waiting.is_empty() && self.h3.state().active() {
+        let over: Vec<_> = self
+            .running
+            .iter()
+            .filter(|(_, x)| x.is_over())
+            .map(|(id, _)| *id)
+            .collect();
+        self.finished
+            .extend(over.into_iter().filter_map(|id| self.running.remove(&id)));
+        if self.closes
+            && self.running.is_empty()
+            && self.waiting.is_empty()
+            && self.h3.state().active()
+        {
             self.h3.close(now, H3_NO_ERROR, "done");
             self.work(now);
         }
@@ -202,7 +251,7 @@ fn send(
 ) -> Option<Instant> {
     let mut buf = vec![0; 65_535];
     loop {
-        match write(now, &mut buf, NonZeroUsize::new(16).unwrap())? {
+        match write(now, &mut buf, MAX_BATCH)? {
             Ok(datagrams) => out.extend(datagrams),
             Err(when) => return Some(when),
         }
@@ -219,7 +268,10 @@ fn owned(transmit: Transmit<'_>, now: Instant) -> Option<Result<Vec<Datagram>, I
 
 fn super_buffer(d: &Datagram) -> (Datagram<BytesMut>, NonZeroUsize) {
     let stride = NonZeroUsize::new(d.len().max(1)).unwrap();
-    (Datagram::from_parts(d.source(), d.destination(), d.tos(), BytesMut::from(&d[..])), stride)
+    (
+        Datagram::from_parts(d.source(), d.destination(), d.tos(), BytesMut::from(&d[..])),
+        stride,
+    )
 }
 
 impl Node for ClientNode {
@@ -234,7 +286,9 @@ impl Node for ClientNode {
     }
 
     fn output(&mut self, now: Instant, out: &mut Vec<Datagram>) -> Option<Instant> {
-        let when = send(out, now, |now, buf, max| owned(self.h3.write_batch(now, buf, max), now));
+        let when = send(out, now, |now, buf, max| {
+            owned(self.h3.write_batch(now, buf, max), now)
+        });
         self.work(now);
         when
     }
@@ -245,7 +299,12 @@ impl Node for ClientNode {
     }
 
     fn describe(&self) -> String {
-        format!("{:?}: {} waiting, running: {:?}", self.h3.state(), self.waiting.len(), self.running)
+        format!(
+            "{:?}: {} waiting, running: {:?}",
+            self.h3.state(),
+            self.waiting.len(),
+            self.running
+        )
     }
 }
 
@@ -286,17 +345,44 @@ impl ServerNode {
             seeded(seed, 2),
         )
         .unwrap();
-        Self { h3, jobs: BTreeMap::new(), events: Vec::new(), hot: false, goaway_after: usize::MAX, requests: 0 }
+        Self {
+            h3,
+            jobs: BTreeMap::new(),
+            events: Vec::new(),
+            hot: false,
+            goaway_after: usize::MAX,
+            requests: 0,
+        }
     }
 
-    fn on_headers(&mut self, stream: Http3StreamHandle, headers: &[Header], fin: bool, now: Instant) {
-        let path = headers.iter().find(|h| h.name() == ":path").unwrap().value_utf8().unwrap().to_owned();
-        let mut job = Job { complete: path != "/echo", ..Job::default() };
+    fn on_headers(
+        &mut self,
+        stream: Http3StreamHandle,
+        headers: &[Header],
+        fin: bool,
+        now: Instant,
+    ) {
+        let path = headers
+            .iter()
+            .find(|h| h.name() == ":path")
+            .unwrap()
+            .value_utf8()
+            .unwrap()
+            .to_owned();
+        let mut job = Job {
+            complete: path != "/echo",
+            ..Job::default()
+        };
         let mut response = vec![Header::new(":status", "200")];
         match &*path {
             "/echo" => job.complete = fin,
             "/hints" => {
-                self.h3.send_headers(stream, &[Header::new(":status", "103"), Header::new("link", "</>")]).unwrap();
+                self.h3
+                    .send_headers(
+                        stream,
+                        &[Header::new(":status", "103"), Header::new("link", "</>")],
+                    )
+                    .unwrap();
                 job.trailers = true;
                 job.bytes = 5;
             }
@@ -328,7 +414,9 @@ impl ServerNode {
                 buf.truncate(n);
                 ((n > 0).then(|| buf.into()), fin)
             };
-            let Some(job) = self.jobs.get_mut(&stream) else { return };
+            let Some(job) = self.jobs.get_mut(&stream) else {
+                return;
+            };
             job.complete |= fin;
             let nothing = bytes.is_none();
             job.echo.extend(bytes);
@@ -341,11 +429,15 @@ impl ServerNode {
 
     fn answer(&mut self, stream: Http3StreamHandle, now: Instant) {
         const PATTERN: &[u8] = &[b'x'; 40_000];
-        let Some(job) = self.jobs.get_mut(&stream) else { return };
+        let Some(job) = self.jobs.get_mut(&stream) else {
+            return;
+        };
         while job.bytes > 0 {
             let part = &PATTERN[..job.bytes.min(PATTERN.len())];
             let n = if self.hot {
-                self.h3.send_data_bytes(stream, Bytes::from_static(part), now).unwrap()
+                self.h3
+                    .send_data_bytes(stream, Bytes::from_static(part), now)
+                    .unwrap()
             } else {
                 self.h3.send_data(stream, part, now).unwrap()
             };
@@ -366,7 +458,9 @@ impl ServerNode {
         }
         if job.complete {
             if job.trailers {
-                self.h3.send_headers(stream, &[Header::new("checksum", "0")]).unwrap();
+                self.h3
+                    .send_headers(stream, &[Header::new("checksum", "0")])
+                    .unwrap();
             }
             self.h3.close_send(stream, now).unwrap();
             self.jobs.remove(&stream);
@@ -376,10 +470,15 @@ impl ServerNode {
     fn work(&mut self, now: Instant) {
         while let Some(event) = self.h3.next_event() {
             match &event {
-                Http3ServerEvent::Headers { stream, headers, fin } => self.on_headers(*stream, headers, *fin, now),
+                Http3ServerEvent::Headers {
+                    stream,
+                    headers,
+                    fin,
+                } => self.on_headers(*stream, headers, *fin, now),
                 Http3ServerEvent::DataReadable { stream } => self.take(*stream, now),
                 Http3ServerEvent::DataWritable { stream } => self.answer(*stream, now),
-                Http3ServerEvent::Reset { stream, .. } | Http3ServerEvent::StopSending { stream, .. } => {
+                Http3ServerEvent::Reset { stream, .. }
+                | Http3ServerEvent::StopSending { stream, .. } => {
                     self.jobs.remove(stream);
                 }
                 _ => {}
@@ -401,7 +500,9 @@ impl Node for ServerNode {
     }
 
     fn output(&mut self, now: Instant, out: &mut Vec<Datagram>) -> Option<Instant> {
-        let when = send(out, now, |now, buf, max| owned(self.h3.write_batch(now, buf, max), now));
+        let when = send(out, now, |now, buf, max| {
+            owned(self.h3.write_batch(now, buf, max), now)
+        });
         self.work(now);
         when
     }

@@ -131,6 +131,10 @@ impl Connection {
                 if let Some(closer) = &mut self.closer {
                     closer.on_datagram();
                 }
+                // The amplification limit may hold back what is to be said.
+                if let Some(id) = self.paths.find(meta.dst, meta.src) {
+                    self.paths.get_mut(id).amplification.on_received(len);
+                }
             }
             State::Draining { .. } | State::Closed(_) => {}
             _ => {
@@ -234,7 +238,7 @@ impl Connection {
 
     /// Whether the fields that are not protected allow a packet here at all.
     fn check(&self, p: &Protected) -> Result<PacketNumberSpace, DropReason> {
-        if p.version().is_some_and(|v| v != self.version) {
+        if p.version().is_some_and(|v| v != self.version) && !self.may_upgrade(p) {
             return Err(DropReason::Version);
         }
         let ours = self.local_cids.contains(p.dcid());
@@ -276,6 +280,9 @@ impl Connection {
         now: Instant,
     ) -> Result<(Context, Range<usize>), Refusal> {
         let id = self.check(&p)?;
+        if let Some(version) = p.version().filter(|v| *v != self.version) {
+            self.upgrade(version, p.clone(), packet)?;
+        }
         let (dcid, scid) = (*p.dcid(), *p.scid());
         let is_long = p.level() != Level::OneRtt;
         let space = self.spaces.get_mut(id).ok_or(DropReason::KeysDiscarded)?;
@@ -300,20 +307,19 @@ impl Connection {
             .open(packet, pn, keys)
             .map_err(|_| DropReason::Decrypt)?;
         let range = opened.payload()?;
+        let rtt = &self.paths.primary().rtt;
+        let keep = || (rtt.pto_base() + self.peer.max_ack_delay) * 3;
         match with {
-            OpenedWith::Current => space.keys.on_opened(pn),
+            OpenedWith::Current => space.keys.on_opened(pn, now, keep),
             OpenedWith::Previous => {}
-            OpenedWith::Next => {
-                let keep = self.pto() * 3;
-                if let Some(space) = self.spaces.get_mut(id) {
-                    space.keys.on_peer_update(pn, now, keep)?;
-                }
-            }
+            OpenedWith::Next => space.keys.on_peer_update(pn, now, keep())?,
         }
         if is_long {
             self.on_first_words(id, scid);
         }
-        let path = self.path_of(meta, now).ok_or(DropReason::Address)?;
+        let path = self
+            .path_of(meta, packet.len(), now)
+            .ok_or(DropReason::Address)?;
         let cx = Context {
             space: id,
             pn,
@@ -362,9 +368,15 @@ impl Connection {
         }
     }
 
-    fn path_of(&mut self, meta: &Meta, now: Instant) -> Option<PathId> {
+    fn path_of(&mut self, meta: &Meta, len: usize, now: Instant) -> Option<PathId> {
         let known = self.paths.find(meta.dst, meta.src);
-        known.or_else(|| self.paths.add(meta.dst, meta.src, &self.params, now))
+        known.or_else(|| {
+            let id = self.paths.add(meta.dst, meta.src, &self.params, now)?;
+            let path = self.paths.get_mut(id);
+            path.amplification.on_received(len);
+            path.limit_mtu(usize::try_from(self.peer.max_udp_payload_size).unwrap_or(usize::MAX));
+            Some(id)
+        })
     }
 
     /// Hands the frames of an opened packet to the components, and notes that it came.
@@ -392,10 +404,9 @@ impl Connection {
     fn on_other_path(&mut self, cx: &Context, seen: Seen, newest: bool) {
         let validated = self.paths.get(cx.path).amplification.is_validated();
         if !validated {
-            self.paths
-                .get_mut(cx.path)
-                .validation
-                .begin(&mut self.random);
+            let path = self.paths.get_mut(cx.path);
+            let pto = path.rtt.pto_base();
+            path.validation.begin(&mut self.random, cx.now, pto);
         }
         //= rfc9000#section-9.3
         //# An endpoint only changes the address to which it sends packets in response to the
@@ -414,7 +425,10 @@ impl Connection {
                 qtrace!("{self} drops a packet: {reason}");
                 let strange = matches!(
                     reason,
-                    DropReason::Decrypt | DropReason::ConnectionId | DropReason::Header
+                    DropReason::Decrypt
+                        | DropReason::Duplicate
+                        | DropReason::ConnectionId
+                        | DropReason::Header
                 );
                 if strange && self.remote_cids.is_stateless_reset(packet) {
                     //= rfc9000#section-10.3.1

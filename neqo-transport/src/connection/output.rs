@@ -143,6 +143,7 @@ impl Connection {
         let path = match &self.state {
             State::Closed(_) => return Transmit::None,
             State::Draining { .. } => return self.callback(now),
+            State::Closing { .. } => self.paths.primary_id(),
             _ => self
                 .paths
                 .wants_to_probe()
@@ -162,6 +163,9 @@ impl Connection {
         };
         if let Err(e) = result {
             self.fail(e, now);
+        }
+        if self.state == State::Init {
+            self.set_state(State::WaitInitial);
         }
         let p = self.paths.get_mut(path);
         p.amplification.on_sent(len);

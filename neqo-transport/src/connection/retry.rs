@@ -1,17 +1,19 @@
-//! Retry (RFC 9000 §17.2.5) and Version Negotiation (§6.2) at the client.
+//! Retry (RFC 9000 §17.2.5) and version negotiation, incompatible (§6.2) and compatible
+//! (RFC 9368 §2.3), at the client.
 
 use std::time::Instant;
 
 use neqo_common::{Role, qdebug};
-use neqo_crypto::Version;
+use neqo_crypto::{Level, Version};
 
 use super::{Connection, State};
 use crate::{
     Error,
+    handshake::keys::Keys,
     recovery::token::Token,
     space::PacketNumberSpace,
     stats::DropReason,
-    wire::header::{Retry, VersionNegotiation},
+    wire::header::{Protected, Retry, VersionNegotiation},
 };
 
 impl Connection {
@@ -96,6 +98,48 @@ impl Connection {
             //# A client that supports only this version of QUIC MUST abandon the current
             //# connection attempt if it receives a Version Negotiation packet
             None => self.end_silently(Error::VersionNegotiation),
+        }
+        Ok(())
+    }
+
+    /// Whether a server's Initial packet may choose another version: one that was offered and is
+    /// compatible with the one in use (RFC 9368 §2.3), before the ServerHello arrived. A server
+    /// may have acknowledged parts of the ClientHello in the first version before.
+    pub(super) fn may_upgrade(&self, p: &Protected) -> bool {
+        let offered = |v| {
+            let versions = self.client.as_ref().map(|c| &c.versions);
+            versions.is_some_and(|all| all.contains(&v)) && v.is_compatible(self.version)
+        };
+        let handshake = self.spaces.get(PacketNumberSpace::Handshake);
+        self.role == Role::Client
+            && handshake.is_some_and(|s| !s.keys.can_seal())
+            && p.level() == Level::Initial
+            && p.version().is_some_and(offered)
+    }
+
+    /// Goes on with the version of a server's Initial packet, if that packet is authentic.
+    pub(super) fn upgrade(
+        &mut self,
+        version: Version,
+        p: Protected,
+        packet: &[u8],
+    ) -> Result<(), DropReason> {
+        let dcid = self.handshake.ids.initial_dcid;
+        let (seal, mut open) = neqo_crypto::initial_keys(version, &dcid, self.role)
+            .map_err(|_| DropReason::Version)?;
+        let mut copy = packet.to_vec();
+        let unprotected = p.unmask(&mut copy, |sample| open.mask(sample))?;
+        let initial = self.spaces.get(PacketNumberSpace::Initial);
+        let largest = initial.and_then(|s| s.acks.largest());
+        let pn = unprotected.packet_number(&copy, largest);
+        unprotected
+            .open(&mut copy, pn, &mut open)
+            .map_err(|_| DropReason::Decrypt)?;
+        qdebug!("{self} goes on with {version:?}");
+        self.version = version;
+        self.stats.version = version;
+        if let Some(space) = self.spaces.get_mut(PacketNumberSpace::Initial) {
+            space.keys = Keys::initial(seal, open);
         }
         Ok(())
     }

@@ -152,11 +152,10 @@ impl Connection {
         {
             space.owe_probes(1);
         }
-        let keep = self.pto() * 3;
         if let Some(space) = self.spaces.get_mut(PacketNumberSpace::ApplicationData) {
             space.keys.on_timer(now);
             if space.keys.update_due()
-                && let Err(e) = space.keys.initiate_update(now, keep)
+                && let Err(e) = space.keys.initiate_update()
             {
                 qdebug!("{self} cannot update keys: {e}");
             }
@@ -173,13 +172,18 @@ impl Connection {
         self.pto.expired();
         self.stats.add_pto(self.pto.count());
         qdebug!("{self} probes {id:?} for the {}th time", self.pto.count());
-        self.with_fate(id, |loss, fate| loss.probe(fate));
-        // What waits in the other handshake space is of use in the same datagram.
-        for (other, space) in self.spaces.iter_mut() {
-            let coalesced =
-                other < PacketNumberSpace::ApplicationData && space.crypto.wants_to_send();
-            if space.keys.can_seal() && (other == id || coalesced) {
-                space.owe_probes(PROBES);
+        for other in PacketNumberSpace::ALL {
+            //= rfc9002#section-6.2.4
+            //# In addition to sending data in the packet number space for which the timer expired,
+            //# the sender SHOULD send ack-eliciting packets from other packet number spaces with
+            //# in-flight data, coalescing packets if possible.
+            let handshake = other < PacketNumberSpace::ApplicationData;
+            let in_flight = |s: &Space| handshake && s.loss.last_ack_eliciting().is_some();
+            if other == id || self.spaces.get(other).is_some_and(in_flight) {
+                self.with_fate(other, |loss, fate| loss.probe(fate));
+                if let Some(space) = self.spaces.get_mut(other) {
+                    space.owe_probes(PROBES);
+                }
             }
         }
     }

@@ -121,11 +121,4 @@ impl Spaces {
             .iter()
             .filter_map(|(id, s)| Some((id, s.as_deref()?)))
     }
-
-    /// The same, to change them.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = (PacketNumberSpace, &mut Space)> {
-        self.0
-            .iter_mut()
-            .filter_map(|(id, s)| Some((id, s.as_deref_mut()?)))
-    }
 }

@@ -6,7 +6,7 @@ use neqo_transport::{StreamId, StreamType};
 use super::{CONFIG, End, frame, peer_error};
 use crate::{
     Priority,
-    config::limits::{MAX_EARLY_PRIORITIES, MAX_PENDING_CONTROL},
+    config::limits::{MAX_EARLY_PRIORITIES, MAX_PENDING_CONTROL, MAX_WAITING_EVENTS},
     core::{Config, StreamEvent, events::CoreEvent, quic::Urgency},
     error::{Error, Misuse, Violation},
     settings::Settings,
@@ -380,6 +380,9 @@ fn priority_update(id: u8, value: &[u8]) -> Vec<u8> {
     frame(0xf_0700, &[&[id], value].concat())
 }
 
+//= rfc9218#section-7 type=test
+//# Servers SHOULD buffer the most recently received PRIORITY_UPDATE frame and apply it once the referenced
+//# stream is opened.
 #[test]
 fn priority_updates() {
     let mut server = End::server();
@@ -466,6 +469,29 @@ fn early_priorities_are_bounded() {
             .unwrap();
     }
     assert_eq!(server.core.early_priorities.len(), MAX_EARLY_PRIORITIES);
+}
+
+#[test]
+fn told_priorities_are_bounded() {
+    // hardening A14
+    let mut server = End::server();
+    server.deliver(2, CONTROL, false).unwrap();
+    server
+        .deliver(0, &super::section(super::GET), true)
+        .unwrap();
+    for i in 0..10_000_u32 {
+        let value = if i % 2 == 0 { b"u=1" } else { b"u=2" };
+        server
+            .deliver(2, &priority_update(0, value), false)
+            .unwrap();
+    }
+    assert_eq!(server.events().len(), MAX_WAITING_EVENTS);
+    let urgency = server.quic.streams[&StreamId::new(0)].urgency;
+    assert_eq!(
+        urgency,
+        Some(Urgency::Message(Priority::new(2, false))),
+        "the latest"
+    );
 }
 
 #[test]

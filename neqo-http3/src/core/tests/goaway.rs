@@ -33,7 +33,7 @@ fn client_receives() {
     assert_eq!(
         client.events(),
         [
-            CoreEvent::Goaway(4),
+            CoreEvent::Goaway,
             reset_event(4, 0x10b, false),
             reset_event(8, 0x10b, false)
         ]
@@ -66,9 +66,11 @@ fn bad_identifiers() {
     }
     let mut client = End::client();
     client.deliver(3, CONTROL, false).unwrap();
+    client.events();
     for id in [8, 8, 4] {
         client.deliver(3, &goaway(id), false).unwrap();
     }
+    assert_eq!(client.events(), [CoreEvent::Goaway], "told once");
     assert_eq!(
         client.deliver(3, &goaway(8), false),
         peer_error(Violation::HttpId)

@@ -1,7 +1,7 @@
 //! Requests and responses, good and bad.
 
 use neqo_common::{Header, Role};
-use neqo_transport::StreamId;
+use neqo_transport::{StreamId, StreamType};
 
 use super::{
     CONFIG, End, GET, LIMIT, Lines, OK, POST, data, frame, headers, headers_event, peer_error,
@@ -10,7 +10,7 @@ use super::{
 use crate::{
     Priority,
     config::limits::{MAX_OPEN_REQUESTS, MAX_WAITING_EVENTS},
-    core::{Config, events::CoreEvent, quic::Urgency},
+    core::{Config, StreamEvent, events::CoreEvent, quic::Urgency},
     error::{Error, Misuse, Res, StreamFault, Violation},
     settings::Settings,
 };
@@ -45,6 +45,9 @@ fn a_get_request() {
     assert_eq!(server.core.open_requests(), 0);
 }
 
+//= rfc9114#section-5.1 type=test
+//# HTTP clients are expected to request that the transport keep connections open
+//# while there are responses outstanding for requests or server pushes
 #[test]
 fn a_response_byte_by_byte() {
     let mut client = requested();
@@ -813,6 +816,14 @@ fn limits_of_the_peer() {
     client.quic.limit = 1;
     client.get().unwrap();
     assert_eq!(client.get(), Err(Error::Api(Misuse::StreamLimit)));
+    // hardening A14
+    for _ in 0..3 {
+        let event = StreamEvent::Creatable(StreamType::BiDi);
+        client.core.on_event(event, &mut client.quic).unwrap();
+    }
+    assert!(client.core.has_events());
+    assert_eq!(client.events(), [CoreEvent::RequestsCreatable], "told once");
+    assert!(!client.core.has_events());
 }
 
 #[test]

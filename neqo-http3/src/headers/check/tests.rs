@@ -196,6 +196,8 @@ fn te() {
 //# Endpoints MUST treat a
 //# request or response that contains undefined or invalid pseudo-header fields as
 //# malformed.
+//= rfc9114#section-4.3 type=test
+//# pseudo-header fields defined for responses MUST NOT appear in requests.
 #[test]
 fn unknown_pseudo_headers() {
     for name in [":", ":unknown", ":Method", ":status", "::path"] {
