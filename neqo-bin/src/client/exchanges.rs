@@ -362,3 +362,6 @@ impl<'j> Exchanges<'j> {
         Some(self.saving.swap_remove(at))
     }
 }
+
+#[cfg(test)]
+mod tests;
