@@ -138,6 +138,7 @@ impl<E: Engine> Driver<E> {
         self.engine.close(clock::now());
         // Best effort: the clients' idle timeouts do the rest.
         drop(self.transmit());
+        exchanges.abort(clock::now());
         Ok(())
     }
 

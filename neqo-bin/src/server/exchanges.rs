@@ -303,6 +303,13 @@ impl Exchanges {
         }
     }
 
+    /// Ends everything, because the connections are closed.
+    pub fn abort(&mut self, now: Instant) {
+        while let Some(id) = self.running.keys().next().copied() {
+            self.end(id, true, now);
+        }
+    }
+
     fn end(&mut self, id: RequestId, aborted: bool, now: Instant) {
         if let Some(Exchange {
             mut log, started, ..
