@@ -16,8 +16,8 @@ pub type Fields = Vec<(String, Vec<u8>)>;
 pub enum Happening {
     /// Requests can be made.
     Ready,
-    /// The header section of a final response.
-    Headers(StreamId, Fields),
+    /// The header section of a final response, and whether that is all of it.
+    Headers(StreamId, Fields, bool),
     /// Some of a body, or its end, can be read.
     Readable(StreamId),
     /// More of an upload can be sent.

@@ -48,15 +48,17 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// Nothing listens there.
-    #[error("connection to {peer} refused; is a QUIC server listening on that UDP port?")]
+    /// Nothing listens there, or there is no way to it.
+    #[error(
+        "{peer} refuses connections; check that a QUIC server listens on that UDP port and that there is a route to it"
+    )]
     Refused {
         /// Host, port and address.
         peer: String,
     },
     /// Nobody answered.
     #[error(
-        "no answer from {peer} within {} s; check the port, a firewall that drops UDP, or raise --connect-timeout",
+        "no answer from {peer} within {:.1} s; check the port, a firewall that drops UDP, or raise --connect-timeout",
         timeout.as_secs_f64()
     )]
     NoAnswer {

@@ -115,7 +115,12 @@ impl<'j> Exchanges<'j> {
         match happening {
             Happening::Ready => self.tls = engine.tls().unwrap_or_default(),
             Happening::Creatable => {}
-            Happening::Headers(id, fields) => self.on_headers(id, &fields, engine),
+            Happening::Headers(id, fields, whole) => {
+                self.on_headers(id, &fields, engine);
+                if whole {
+                    self.on_end(id, engine, now);
+                }
+            }
             Happening::Readable(id) => self.read(id, engine, now),
             Happening::Writable(id) => self.upload(id, engine, now),
             Happening::Reset(id, error) => self.on_reset(id, error, engine),
@@ -235,6 +240,13 @@ impl<'j> Exchanges<'j> {
         if let Some(exchange) = self.running.get_mut(&id) {
             let fields = fields.iter().map(|(n, v)| (n.as_str(), v.as_slice()));
             exchange.transfer.on_headers(fields, &self.job.rules);
+            self.settle(id, engine);
+        }
+    }
+
+    fn on_end(&mut self, id: StreamId, engine: &mut impl Engine, now: Instant) {
+        if let Some(exchange) = self.running.get_mut(&id) {
+            exchange.transfer.on_end(&self.writer, &self.job.rules, now);
             self.settle(id, engine);
         }
     }

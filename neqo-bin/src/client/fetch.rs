@@ -166,12 +166,10 @@ impl Run {
             let before = outcomes.len();
             let result = match self.network.alpn {
                 Protocol::H3 => {
-                    Box::pin(self.once::<H3>(&group.origin, targets.clone(), &mut signals))
-                        .await
+                    Box::pin(self.once::<H3>(&group.origin, targets.clone(), &mut signals)).await
                 }
                 Protocol::HqInterop => {
-                    Box::pin(self.once::<Hq>(&group.origin, targets.clone(), &mut signals))
-                        .await
+                    Box::pin(self.once::<Hq>(&group.origin, targets.clone(), &mut signals)).await
                 }
             };
             match result {

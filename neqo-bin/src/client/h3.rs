@@ -47,13 +47,13 @@ impl H3 {
                 stream_id,
                 headers,
                 interim: false,
-                ..
+                fin,
             } => {
                 let fields = headers
                     .iter()
                     .map(|h| (h.name().to_owned(), h.value().to_vec()))
                     .collect();
-                Happening::Headers(stream_id, fields)
+                Happening::Headers(stream_id, fields, fin)
             }
             Http3ClientEvent::DataReadable { stream_id } => Happening::Readable(stream_id),
             Http3ClientEvent::DataWritable { stream_id } => Happening::Writable(stream_id),

@@ -70,19 +70,15 @@ pub fn destinations(args: &OutputArgs, groups: &[Group]) -> Result<Vec<Destinati
 
 /// Mistakes that are better found before a connection is made.
 fn check_file(path: &Path) -> Result<(), Error> {
-    let fail = |kind| {
-        Err(Error::Write {
-            path: path.to_owned(),
-            source: io::Error::from(kind),
-        })
+    let checked = if path.is_dir() {
+        Err(io::ErrorKind::IsADirectory.into())
+    } else {
+        fs::metadata(parent(path)).map(drop)
     };
-    if path.is_dir() {
-        return fail(io::ErrorKind::IsADirectory);
-    }
-    if !parent(path).is_dir() {
-        return fail(io::ErrorKind::NotFound);
-    }
-    Ok(())
+    checked.map_err(|source| Error::Write {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn parent(path: &Path) -> &Path {

@@ -24,6 +24,10 @@ use crate::{
     },
 };
 
+/// After the last response, nothing must have moved for so long before connections are closed: what was lost on the
+/// way is sent again in this time.
+const QUIET: Duration = Duration::from_secs(1);
+
 /// Results of other threads that are taken in one turn.
 const MAX_FINISHED: usize = 256;
 
@@ -34,6 +38,8 @@ pub struct Driver<E> {
     port: Port,
     recv_buf: RecvBuf,
     memory: Vec<u8>,
+    /// When a datagram was last received or sent.
+    moved: Instant,
 }
 
 /// How the end comes about.
@@ -56,6 +62,7 @@ impl<E: Engine> Driver<E> {
             recv_buf: port.recv_buf(),
             port,
             memory: Vec::new(),
+            moved: clock::now(),
         }
     }
 
@@ -64,10 +71,14 @@ impl<E: Engine> Driver<E> {
             engine,
             port,
             recv_buf,
+            moved,
             ..
         } = self;
         let now = clock::now();
-        turn::receive(port, recv_buf, |segment| engine.input(segment, now))
+        turn::receive(port, recv_buf, |segment| {
+            *moved = now;
+            engine.input(segment, now);
+        })
     }
 
     fn transmit(&mut self) -> io::Result<Next> {
@@ -75,11 +86,16 @@ impl<E: Engine> Driver<E> {
             engine,
             port,
             memory,
+            moved,
             ..
         } = self;
         let now = clock::now();
         turn::transmit(port, memory, now, |buf, max| {
-            Step::from(engine.write(now, buf, max))
+            let step = Step::from(engine.write(now, buf, max));
+            if matches!(step, Step::Send(_)) {
+                *moved = now;
+            }
+            step
         })
     }
 
@@ -107,10 +123,8 @@ impl<E: Engine> Driver<E> {
             // Sending may have made room, or ended a connection.
             self.happenings(&mut exchanges, now);
             ending = self.ending(ending, &signals, grace, now);
-            let deadline = match ending {
-                Ending::No => Next::Never,
-                Ending::GoingAway(at) if at > now && !self.is_done(&exchanges) => Next::At(at),
-                Ending::GoingAway(_) | Ending::Now => break,
+            let Some(deadline) = self.deadline(ending, &exchanges, now) else {
+                break;
             };
             let seen = signals.count();
             tokio::select! {
@@ -137,8 +151,20 @@ impl<E: Engine> Driver<E> {
         }
     }
 
-    fn is_done(&self, exchanges: &Exchanges) -> bool {
-        exchanges.is_empty() && self.engine.is_drained()
+    /// What to wait for, or that there is nothing to wait for any more.
+    fn deadline(&self, ending: Ending, exchanges: &Exchanges, now: Instant) -> Option<Next> {
+        let mut at = match ending {
+            Ending::No => return Some(Next::Never),
+            Ending::GoingAway(at) => at,
+            Ending::Now => return None,
+        };
+        if self.engine.is_idle() {
+            return None;
+        }
+        if exchanges.is_empty() {
+            at = at.min(self.moved + QUIET);
+        }
+        (at > now).then_some(Next::At(at))
     }
 
     fn ending(

@@ -69,8 +69,8 @@ pub trait Engine: Debug {
     fn peer(&self, conn: ConnectionHandle) -> Option<SocketAddr>;
     /// Takes no new connections, and tells the clients to make no new requests.
     fn go_away(&mut self, now: Instant);
-    /// Whether every response has arrived as far as can be known, so that nothing is lost by closing.
-    fn is_drained(&self) -> bool;
+    /// Whether there is no connection.
+    fn is_idle(&self) -> bool;
     /// Closes all connections.
     fn close(&mut self, now: Instant);
 }

@@ -163,13 +163,7 @@ impl Exchanges {
         self.running.insert(id, exchange);
     }
 
-    fn answer(
-        &mut self,
-        id: RequestId,
-        request: Request,
-        engine: &mut impl Engine,
-        now: Instant,
-    ) {
+    fn answer(&mut self, id: RequestId, request: Request, engine: &mut impl Engine, now: Instant) {
         match self.service.answer(request) {
             Answer::Plan(plan) => self.carry_out(id, plan, engine, now),
             Answer::Lookup(lookup) => {
@@ -228,6 +222,10 @@ impl Exchanges {
         match pumped {
             Ok(Pumped::Blocked | Pumped::Pending) => {}
             Ok(Pumped::End) => {
+                if !exchange.read {
+                    // A small body is here already: it is checked with the rest of the message.
+                    exchange.read = drain(id, engine, now);
+                }
                 engine.finish(id, now);
                 if !exchange.read {
                     // RFC 9114 §4.1: the response does not depend on the rest of the request.
@@ -317,6 +315,20 @@ impl Exchanges {
     }
 }
 
+/// Reads what is there of a body that nobody wants, within bounds. Whether that was all of it.
+fn drain(id: RequestId, engine: &mut impl Engine, now: Instant) -> bool {
+    const MAX_READS: usize = 16;
+    let mut buf = [0; 4096];
+    for _ in 0..MAX_READS {
+        match engine.read(id, &mut buf, now) {
+            Ok((_, true)) | Err(Gone) => return true,
+            Ok((0, false)) => return false,
+            Ok(_) => {}
+        }
+    }
+    false
+}
+
 /// Sends as much of what waits as possible: how much that was.
 fn echo(
     id: RequestId,
@@ -331,4 +343,3 @@ fn echo(
     drop(pending.split_to(sent.min(pending.len())));
     Ok(sent as u64)
 }
-

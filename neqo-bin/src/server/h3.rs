@@ -96,7 +96,7 @@ impl Engine for H3 {
             "server",
             concat!("neqo-server/", env!("CARGO_PKG_VERSION")),
         ));
-        headers.extend(fields.iter().map(|(n, v)| Header::new(*n, v.as_bytes())));
+        headers.extend(fields.iter().map(|(n, v)| Header::new(*n, v.as_str())));
         self.0.send_headers(handle(id), &headers).map_err(|e| {
             log::debug!("{id:?}: {e}");
             Gone
@@ -128,8 +128,8 @@ impl Engine for H3 {
         drop(self.0.stop_sending(handle(id), H3_NO_ERROR));
     }
 
-    fn peer(&self, _conn: ConnectionHandle) -> Option<SocketAddr> {
-        None
+    fn peer(&self, conn: ConnectionHandle) -> Option<SocketAddr> {
+        Some(self.0.connection(conn)?.remote_address())
     }
 
     fn go_away(&mut self, _now: Instant) {
@@ -141,11 +141,8 @@ impl Engine for H3 {
         }
     }
 
-    fn is_drained(&self) -> bool {
-        self.0
-            .transport()
-            .handles()
-            .all(|conn| self.0.open_requests(conn) == 0)
+    fn is_idle(&self) -> bool {
+        self.0.transport().is_idle()
     }
 
     fn close(&mut self, now: Instant) {

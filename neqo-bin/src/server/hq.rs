@@ -1,7 +1,7 @@
 //! HTTP/0.9 straight on QUIC streams: a request line up, the content down.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     net::SocketAddr,
     num::NonZeroUsize,
     time::Instant,
@@ -31,8 +31,6 @@ pub struct Hq {
     quic: Server,
     /// Request lines that are not complete.
     lines: BTreeMap<RequestId, Vec<u8>>,
-    /// Responses that have not arrived completely.
-    open: BTreeSet<RequestId>,
     happenings: VecDeque<Happening>,
 }
 
@@ -50,7 +48,6 @@ impl Hq {
         Self {
             quic,
             lines: BTreeMap::new(),
-            open: BTreeSet::new(),
             happenings: VecDeque::new(),
         }
     }
@@ -76,8 +73,8 @@ impl Hq {
                     match read_line(quic, stream_id, line) {
                         Line::Incomplete => continue,
                         Line::Complete(request) => {
-                            self.open.insert(id);
-                            self.happenings.push_back(Happening::Request(id, request, true));
+                            self.happenings
+                                .push_back(Happening::Request(id, request, true));
                         }
                         Line::Bad => {
                             drop(quic.stream_stop_sending(stream_id, NO_ERROR));
@@ -86,26 +83,23 @@ impl Hq {
                     }
                     self.lines.remove(&id);
                 }
-                ConnectionEvent::RecvStreamReset { stream_id, .. } => {
-                    if self.lines.remove(&on(stream_id)).is_some() {
-                        drop(quic.stream_reset_send(stream_id, NO_ERROR));
-                    }
+                ConnectionEvent::RecvStreamReset { stream_id, .. }
+                    if self.lines.remove(&on(stream_id)).is_some() =>
+                {
+                    drop(quic.stream_reset_send(stream_id, NO_ERROR));
                 }
                 ConnectionEvent::SendStreamWritable { stream_id } => {
-                    self.happenings.push_back(Happening::Writable(on(stream_id)));
+                    self.happenings
+                        .push_back(Happening::Writable(on(stream_id)));
                 }
                 ConnectionEvent::SendStreamStopSending { stream_id, .. } => {
-                    self.open.remove(&on(stream_id));
-                    self.happenings.push_back(Happening::StopSending(on(stream_id)));
-                }
-                ConnectionEvent::SendStreamComplete { stream_id } => {
-                    self.open.remove(&on(stream_id));
+                    self.happenings
+                        .push_back(Happening::StopSending(on(stream_id)));
                 }
                 ConnectionEvent::StateChange(
                     State::Closing { .. } | State::Draining { .. } | State::Closed(_),
                 ) => {
                     self.lines.retain(|id, _| id.conn != conn);
-                    self.open.retain(|id| id.conn != conn);
                     self.happenings.push_back(Happening::Gone(conn));
                 }
                 _ => {}
@@ -180,7 +174,12 @@ impl Engine for Hq {
         Ok(())
     }
 
-    fn read(&mut self, _id: RequestId, _buf: &mut [u8], _now: Instant) -> Result<(usize, bool), Gone> {
+    fn read(
+        &mut self,
+        _id: RequestId,
+        _buf: &mut [u8],
+        _now: Instant,
+    ) -> Result<(usize, bool), Gone> {
         Ok((0, true))
     }
 
@@ -197,7 +196,6 @@ impl Engine for Hq {
     }
 
     fn abort(&mut self, id: RequestId) {
-        self.open.remove(&id);
         if let Ok(quic) = self.conn(id) {
             drop(quic.stream_reset_send(id.stream, NO_ERROR));
         }
@@ -209,16 +207,16 @@ impl Engine for Hq {
         }
     }
 
-    fn peer(&self, _conn: ConnectionHandle) -> Option<SocketAddr> {
-        None
+    fn peer(&self, conn: ConnectionHandle) -> Option<SocketAddr> {
+        Some(self.quic.connection(conn)?.remote_address())
     }
 
     fn go_away(&mut self, _now: Instant) {
         self.quic.stop_accepting();
     }
 
-    fn is_drained(&self) -> bool {
-        self.open.is_empty()
+    fn is_idle(&self) -> bool {
+        self.quic.is_idle()
     }
 
     fn close(&mut self, now: Instant) {
@@ -247,7 +245,13 @@ mod tests {
         assert_eq!(path(b"GET /a/b?c\r\n").as_deref(), Some("/a/b?c"));
         assert_eq!(path(b"GET /\n").as_deref(), Some("/"));
         assert_eq!(path(b"GET /x").as_deref(), Some("/x"));
-        for bad in [&b""[..], b"\r\n", b"POST /\r\n", b"GET /a\r\nGET /b\r\n", b"GET /\xff"] {
+        for bad in [
+            &b""[..],
+            b"\r\n",
+            b"POST /\r\n",
+            b"GET /a\r\nGET /b\r\n",
+            b"GET /\xff",
+        ] {
             assert_eq!(path(bad), None, "{bad:?}");
         }
     }

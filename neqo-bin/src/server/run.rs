@@ -162,11 +162,7 @@ const fn validation(retry: bool) -> ValidateAddress {
     }
 }
 
-fn h3(
-    tls: neqo_crypto::Server,
-    params: ConnectionParameters,
-    retry: bool,
-) -> neqo_http3::Res<H3> {
+fn h3(tls: neqo_crypto::Server, params: ConnectionParameters, retry: bool) -> neqo_http3::Res<H3> {
     let params = Http3Parameters::default().connection_parameters(params);
     let cids = || Box::new(RandomConnectionIdGenerator::new(CID_LEN)) as Box<_>;
     let mut server = Http3Server::new(clock::now(), tls, cids, params)?;

@@ -131,7 +131,7 @@ impl Connection {
             ids: HandshakeIds::new(dcid),
             session,
             local_cids,
-            remote_cids: RemoteCids::new(dcid),
+            remote_cids: RemoteCids::new(dcid, conn_params.get_active_connection_id_limit()),
             path: Path::new(local_addr, remote_addr, true, &conn_params, now),
             random,
         };
@@ -169,7 +169,7 @@ impl Connection {
             },
             session: context.tls.session(&context.alpn)?,
             local_cids,
-            remote_cids: RemoteCids::new(accept.scid),
+            remote_cids: RemoteCids::new(accept.scid, params.get_active_connection_id_limit()),
             path: Path::new(accept.local, accept.remote, validated, &params, now),
             random,
         };

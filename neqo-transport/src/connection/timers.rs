@@ -152,11 +152,10 @@ impl Connection {
         {
             space.owe_probes(1);
         }
-        let keep = self.pto() * 3;
         if let Some(space) = self.spaces.get_mut(PacketNumberSpace::ApplicationData) {
             space.keys.on_timer(now);
             if space.keys.update_due()
-                && let Err(e) = space.keys.initiate_update(now, keep)
+                && let Err(e) = space.keys.initiate_update()
             {
                 qdebug!("{self} cannot update keys: {e}");
             }

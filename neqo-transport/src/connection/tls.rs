@@ -198,8 +198,7 @@ impl Connection {
     ///
     /// # Errors
     /// [`Misuse::KeyUpdateBlocked`] until the handshake and the update before are confirmed.
-    pub fn initiate_key_update(&mut self, now: Instant) -> Res<()> {
-        let keep = self.pto() * 3;
+    pub fn initiate_key_update(&mut self) -> Res<()> {
         if self.state != State::Confirmed {
             return Err(Misuse::KeyUpdateBlocked.into());
         }
@@ -207,6 +206,6 @@ impl Connection {
             .get_mut(PacketNumberSpace::ApplicationData)
             .ok_or(Misuse::KeyUpdateBlocked)?
             .keys
-            .initiate_update(now, keep)
+            .initiate_update()
     }
 }
