@@ -1,5 +1,10 @@
 //! Nothing is allocated per packet in steady state (design: counted, not believed).
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of the test may fail as the test may"
+)]
+
 mod common;
 
 use std::{

@@ -185,7 +185,7 @@ pub(crate) fn measure(
                 samples.push(work.run(client.as_mut(), sizes));
             }
         }
-        (*work, samples.into_iter().map(median).collect())
+        (*work, samples.iter().map(|s| median(s)).collect())
     });
     Table {
         rows: rows.collect(),
@@ -206,7 +206,7 @@ fn start(peer: &dyn Peer, setup: &Setup) -> Box<dyn Client> {
 }
 
 /// The medians of wall time and of CPU time.
-fn median(samples: Vec<Sample>) -> Sample {
+fn median(samples: &[Sample]) -> Sample {
     let middle = |mut times: Vec<Duration>| {
         times.sort_unstable();
         times[times.len() / 2]

@@ -19,6 +19,7 @@
 )]
 
 mod harness;
+mod ours;
 mod quinn_h3;
 mod setup;
 
@@ -67,7 +68,7 @@ struct Args {
 fn main() {
     let args = Args::parse();
     let setup = Setup::new(&args);
-    let mut peers: Vec<Box<dyn Peer>> = vec![Box::new(quinn_h3::Quinn)];
+    let mut peers: Vec<Box<dyn Peer>> = vec![Box::new(quinn_h3::Quinn), Box::new(ours::Ours)];
     peers.retain(|p| args.peer.is_empty() || args.peer.iter().any(|name| name == p.name()));
     let sizes = Sizes {
         bytes: args.bytes,

@@ -19,11 +19,8 @@ use tokio::{
 
 use crate::{
     harness::{Client, Peer},
-    setup::{NAME, Setup},
+    setup::{CHUNK, NAME, Setup},
 };
-
-/// What bodies are made of.
-static CHUNK: [u8; 64 * 1024] = [0; 64 * 1024];
 
 type Stream = h3::server::RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>;
 type Requests = SendRequest<h3_quinn::OpenStreams, Bytes>;

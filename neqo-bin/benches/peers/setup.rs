@@ -21,6 +21,9 @@ use crate::Args;
 /// The name in the certificate.
 pub(crate) const NAME: &str = "localhost";
 
+/// What uploads are made of, and where a peer's server has nothing of its own, downloads.
+pub(crate) static CHUNK: [u8; 64 * 1024] = [0; 64 * 1024];
+
 /// The parameters of a measurement.
 #[derive(Debug)]
 pub(crate) struct Setup {

@@ -110,11 +110,6 @@ pub const ACK_DELAY_EXPONENT: u8 = 3;
 /// the 16th comes after hours unless the idle timeout is earlier. hardening A34
 pub const MAX_PTO_COUNT: usize = 16;
 
-// Datagrams (RFC 9221)
-
-/// How many outgoing DATAGRAM payloads wait by default.
-pub const OUTGOING_DATAGRAMS: usize = 10;
-
 /// How often a connection sends CRYPTO data again before its probe timeout, because the peer
 /// obviously lacks it (RFC 9002 §6.2.3): each time costs a packet, at the peer's wish.
 pub const SPEED_UPS: u8 = 4;
@@ -133,18 +128,21 @@ pub const SERVER_CONNECTIONS: usize = 1 << 16;
 /// trip enough for 20,000 handshakes a second, and some tens of MiB. hardening A18
 pub const SERVER_HALF_OPEN: usize = 4096;
 
-/// From how many such connections on every new client must prove its address by Retry. What lies
-/// between this and [`SERVER_HALF_OPEN`] can therefore not be filled from forged addresses.
-/// hardening A18, A23
+/// From how many such connections on every new client must prove its address by Retry.
+///
+/// What lies between this and [`SERVER_HALF_OPEN`] can therefore not be filled from forged
+/// addresses. hardening A18, A23
 pub const SERVER_RETRY_ABOVE: usize = 512;
 
 /// How long a handshake may take before the server ends it. Clients give up sooner; without it
 /// a client could hold a half-open connection by trickling packets. hardening A18
 pub const SERVER_HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 
-/// How many answers without a connection (Version Negotiation, Retry, stateless reset, refusal)
-/// wait to be sent. More than one call for input brings at once are a flood; each has less than
-/// 600 bytes. hardening A14
+/// How many answers without a connection wait to be sent: Version Negotiation, Retry, stateless
+/// reset, refusal.
+///
+/// More than one call for input brings at once are a flood; each has less than 600 bytes.
+/// hardening A14
 pub const SERVER_RESPONSES: usize = 256;
 
 /// How many connections that ended wait for the host to take their last events. A host that

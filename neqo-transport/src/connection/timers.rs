@@ -1,6 +1,9 @@
 //! When to act without input, and what to do then.
 
-use std::time::{Duration, Instant};
+use std::{
+    num::NonZeroUsize,
+    time::{Duration, Instant},
+};
 
 use neqo_common::{Role, qdebug};
 
@@ -70,8 +73,11 @@ impl Connection {
     }
 
     fn keep_alive_time(&self) -> Option<Instant> {
-        let wanted = self.state.connected() && self.streams.wants_keep_alive();
-        self.idle.keep_alive(self.pto()).filter(|_| wanted)
+        let interval = self.params.get_keep_alive();
+        let wanted = interval.is_some() || self.streams.wants_keep_alive();
+        self.idle
+            .keep_alive(interval, self.pto())
+            .filter(|_| wanted && self.state.connected())
     }
 
     fn loss_time(&self) -> Option<(Instant, PacketNumberSpace)> {
@@ -171,6 +177,13 @@ impl Connection {
     fn on_pto(&mut self, id: PacketNumberSpace) {
         self.pto.expired();
         self.stats.add_pto(self.pto.count());
+        let max = self
+            .params
+            .get_max_pto()
+            .map_or(usize::MAX, NonZeroUsize::get);
+        if usize::try_from(self.pto.count()).is_ok_and(|n| n > max) {
+            return self.end_silently(Error::TooManyPtos);
+        }
         qdebug!("{self} probes {id:?} for the {}th time", self.pto.count());
         for other in PacketNumberSpace::ALL {
             //= rfc9002#section-6.2.4

@@ -123,8 +123,8 @@ mod tests {
     use super::{EcnPath, TEST_PACKETS};
     use crate::{space::PacketNumberSpace::ApplicationData, wire::frame::EcnCounts};
 
-    const fn counts(ect0: u64, ect1: u64, ce: u64) -> Option<EcnCounts> {
-        Some(EcnCounts { ect0, ect1, ce })
+    const fn counts(ect0: u64, ect1: u64, ce: u64) -> EcnCounts {
+        EcnCounts { ect0, ect1, ce }
     }
 
     fn tested() -> EcnPath {
@@ -140,14 +140,14 @@ mod tests {
     #[test]
     fn marks_that_arrive_go_on() {
         let mut p = tested();
-        assert!(!p.on_ack(ApplicationData, 4, counts(4, 0, 0)));
+        assert!(!p.on_ack(ApplicationData, 4, Some(counts(4, 0, 0))));
         assert_eq!(p.mark(), Ecn::Ect0);
         p.on_sent(Ecn::Ect0);
         assert!(
-            p.on_ack(ApplicationData, 2, counts(5, 0, 1)),
+            p.on_ack(ApplicationData, 2, Some(counts(5, 0, 1))),
             "one of them saw congestion"
         );
-        assert!(!p.on_ack(ApplicationData, 1, counts(6, 0, 1)));
+        assert!(!p.on_ack(ApplicationData, 1, Some(counts(6, 0, 1))));
         assert_eq!(p.mark(), Ecn::Ect0);
     }
 
@@ -161,10 +161,10 @@ mod tests {
         type Acks<'a> = &'a [(u64, Option<EcnCounts>)];
         let lies: [Acks<'_>; 5] = [
             &[(1, None)],
-            &[(2, counts(1, 0, 0))],
-            &[(1, counts(1, 1, 0))],
-            &[(1, counts(11, 0, 0))],
-            &[(3, counts(3, 0, 0)), (0, counts(2, 0, 0))],
+            &[(2, Some(counts(1, 0, 0)))],
+            &[(1, Some(counts(1, 1, 0)))],
+            &[(1, Some(counts(11, 0, 0)))],
+            &[(3, Some(counts(3, 0, 0))), (0, Some(counts(2, 0, 0)))],
         ];
         for acks in lies {
             let mut p = tested();
@@ -173,7 +173,7 @@ mod tests {
             }
             assert_eq!(p.mark(), Ecn::NotEct, "{acks:?}");
             assert!(
-                !p.on_ack(ApplicationData, 1, counts(9, 0, 9)),
+                !p.on_ack(ApplicationData, 1, Some(counts(9, 0, 9))),
                 "and stays so"
             );
         }
@@ -184,7 +184,7 @@ mod tests {
         let mut p = tested();
         assert!(!p.on_ack(ApplicationData, 0, None));
         assert_eq!(p.mark(), Ecn::NotEct);
-        assert!(!p.on_ack(ApplicationData, 1, counts(1, 0, 0)));
+        assert!(!p.on_ack(ApplicationData, 1, Some(counts(1, 0, 0))));
         assert_eq!(p.mark(), Ecn::Ect0);
     }
 }

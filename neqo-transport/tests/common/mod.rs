@@ -1,6 +1,11 @@
 //! Two connections side by side, through the public API, in memory that is lent and reused.
 
 #![allow(dead_code, reason = "each test uses its part")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a helper of tests, which may fail and need some instant to begin with"
+)]
 
 use std::{
     net::SocketAddr,

@@ -116,7 +116,7 @@ fn server_says(announce: impl FnOnce(&Pair) -> Vec<u8>) -> Option<u64> {
 }
 
 fn encoded(p: &TransportParameters, role: Role) -> Vec<u8> {
-    p.encode(role, &mut Random::from_seed([1; 32]))
+    p.encode(role, Some(&mut Random::from_seed([1; 32])))
 }
 
 fn raw(id: u64, value: &[u8]) -> Vec<u8> {
