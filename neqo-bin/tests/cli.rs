@@ -319,23 +319,40 @@ fn methods_headers_and_statuses() {
 }
 
 #[test]
-fn http_0_9() {
-    let server = Server::start(&["--alpn", "hq-interop"]);
+fn http_0_9_beside_http_3() {
+    let server = Server::start(&[]);
     server.file("f", &content(500_000));
-    let output = server.run(&["--alpn", "hq-interop", &server.url("f")]);
+    let hq = ["--alpn", "hq-interop"];
+    let output = finish(server.client().args(hq).arg(server.url("f")));
     assert!(succeeds(&output).contains("hq-interop"));
     assert!(output.stdout == content(500_000));
+    let output = server.run(&["-q", &server.url("f")]);
+    succeeds(&output);
+    assert!(output.stdout == content(500_000));
+
     let out = server.at("none");
-    let output = server.run(&[
-        "--alpn",
-        "hq-interop",
-        "-o",
-        out.to_str().unwrap(),
-        &server.url("missing"),
-    ]);
+    let output = finish(
+        server
+            .client()
+            .args(hq)
+            .arg("-o")
+            .args([&out, Path::new(&server.url("missing"))]),
+    );
     fails(&output, 18, "incomplete");
     assert!(!out.exists());
-    fails(&server.run(&[&server.url("f")]), 4, "--alpn");
+    server.signal("-INT");
+    let (_, log) = server.end();
+    assert!(log.contains("\"GET /f HTTP/0.9\" 200 500000 "), "{log}");
+    assert!(log.contains("\"GET /f HTTP/3\" 200 500000 "), "{log}");
+}
+
+#[test]
+fn one_protocol_only() {
+    let server = Server::start(&["--alpn", "hq-interop"]);
+    fails(&server.run(&[&server.url("5")]), 4, "--alpn");
+    let output = server.run(&["-q", "--alpn", "hq-interop", &server.url("5")]);
+    succeeds(&output);
+    assert_eq!(output.stdout.len(), 5);
 }
 
 #[test]

@@ -10,13 +10,12 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use super::{
     access_log::AccessLog,
-    engine::Engine,
+    connections::Connections,
     exchanges::{Exchanges, Finished},
     service::Service,
 };
 use crate::{
     clock,
-    proto::Protocol,
     runtime::{
         port::Port,
         signals::Signals,
@@ -33,8 +32,8 @@ const MAX_FINISHED: usize = 256;
 
 /// A server on one socket.
 #[derive(Debug)]
-pub struct Driver<E> {
-    engine: E,
+pub struct Driver {
+    connections: Connections,
     port: Port,
     recv_buf: RecvBuf,
     memory: Vec<u8>,
@@ -53,12 +52,12 @@ enum Ending {
     Now,
 }
 
-impl<E: Engine> Driver<E> {
+impl Driver {
     /// A server on a bound socket.
     #[must_use]
-    pub fn new(engine: E, port: Port) -> Self {
+    pub fn new(connections: Connections, port: Port) -> Self {
         Self {
-            engine,
+            connections,
             recv_buf: port.recv_buf(),
             port,
             memory: Vec::new(),
@@ -68,7 +67,7 @@ impl<E: Engine> Driver<E> {
 
     fn receive(&mut self) -> io::Result<Next> {
         let Self {
-            engine,
+            connections,
             port,
             recv_buf,
             moved,
@@ -77,13 +76,13 @@ impl<E: Engine> Driver<E> {
         let now = clock::now();
         turn::receive(port, recv_buf, |segment| {
             *moved = now;
-            engine.input(segment, now);
+            connections.input(segment, now);
         })
     }
 
     fn transmit(&mut self) -> io::Result<Next> {
         let Self {
-            engine,
+            connections,
             port,
             memory,
             moved,
@@ -91,7 +90,7 @@ impl<E: Engine> Driver<E> {
         } = self;
         let now = clock::now();
         turn::transmit(port, memory, now, |buf, max| {
-            let step = Step::from(engine.write(now, buf, max));
+            let step = Step::from(connections.write(now, buf, max));
             if matches!(step, Step::Send(_)) {
                 *moved = now;
             }
@@ -103,13 +102,12 @@ impl<E: Engine> Driver<E> {
     pub async fn serve(
         mut self,
         service: Service,
-        protocol: Protocol,
         access_log: AccessLog,
         grace: Duration,
         mut signals: Signals,
     ) -> io::Result<()> {
         let (finish, mut finished) = unbounded_channel();
-        let mut exchanges = Exchanges::new(service, protocol, access_log, finish);
+        let mut exchanges = Exchanges::new(service, access_log, finish);
         let mut ending = Ending::No;
         loop {
             let more = self.receive()?;
@@ -117,7 +115,7 @@ impl<E: Engine> Driver<E> {
             self.happenings(&mut exchanges, now);
             for _ in 0..MAX_FINISHED {
                 let Ok(work) = finished.try_recv() else { break };
-                exchanges.on_finished(work, &mut self.engine, now);
+                exchanges.on_finished(work, &mut self.connections, now);
             }
             let next = more.or(self.transmit()?);
             // Sending may have made room, or ended a connection.
@@ -135,7 +133,7 @@ impl<E: Engine> Driver<E> {
                 () = next.or(deadline).wait() => {}
             }
         }
-        self.engine.close(clock::now());
+        self.connections.close(clock::now());
         // Best effort: the clients' idle timeouts do the rest.
         drop(self.transmit());
         exchanges.abort(clock::now());
@@ -143,12 +141,12 @@ impl<E: Engine> Driver<E> {
     }
 
     fn on_finished(&mut self, exchanges: &mut Exchanges, work: Finished) {
-        exchanges.on_finished(work, &mut self.engine, clock::now());
+        exchanges.on_finished(work, &mut self.connections, clock::now());
     }
 
     fn happenings(&mut self, exchanges: &mut Exchanges, now: Instant) {
-        while let Some(happening) = self.engine.next(now) {
-            exchanges.on(happening, &mut self.engine, now);
+        while let Some(happening) = self.connections.next_happening() {
+            exchanges.on(happening, &mut self.connections, now);
         }
     }
 
@@ -159,7 +157,7 @@ impl<E: Engine> Driver<E> {
             Ending::GoingAway(at) => at,
             Ending::Now => return None,
         };
-        if self.engine.is_idle() {
+        if self.connections.is_idle() {
             return None;
         }
         if exchanges.is_empty() {
@@ -179,7 +177,7 @@ impl<E: Engine> Driver<E> {
             (Ending::No, 0) => Ending::No,
             (Ending::No, 1) => {
                 log::info!("finishing requests for at most {} s", grace.as_secs_f64());
-                self.engine.go_away(now);
+                self.connections.go_away();
                 Ending::GoingAway(now + grace)
             }
             (Ending::GoingAway(at), 1) => Ending::GoingAway(at),

@@ -2,11 +2,10 @@
 
 pub mod access_log;
 pub mod args;
+pub mod connections;
 pub mod driver;
-pub mod engine;
 pub mod error;
 pub mod exchanges;
-pub mod h3;
 pub mod hq;
 pub mod identity;
 pub mod listen;

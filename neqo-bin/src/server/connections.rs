@@ -1,0 +1,262 @@
+//! The server's connections: HTTP/3 and HTTP/0.9 side by side, behind the same few calls.
+
+use std::{net::SocketAddr, num::NonZeroUsize, time::Instant};
+
+use bytes::Bytes;
+use neqo_common::{Datagram, event::Provider as _};
+use neqo_http3::{
+    H3_INTERNAL_ERROR, H3_NO_ERROR, Header, Http3Server, Http3ServerEvent, Http3State,
+    Http3StreamHandle,
+};
+use neqo_transport::{StreamId, Transmit, server::ConnectionHandle};
+use neqo_udp::RecvSegment;
+
+use super::{hq::Hq, service::Request};
+use crate::proto::Protocol;
+
+/// A request on a connection. When it is over it names nothing, and never another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RequestId {
+    /// The connection.
+    pub conn: ConnectionHandle,
+    /// The stream on it.
+    pub stream: StreamId,
+}
+
+/// Something happened on a connection.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Happening {
+    /// A request arrived, and whether that is all of it: otherwise its body may follow.
+    Request(RequestId, Request, bool),
+    /// Some of a request's body, or its end, can be read.
+    Readable(RequestId),
+    /// More of a response can be sent.
+    Writable(RequestId),
+    /// The request will not be complete.
+    Reset(RequestId),
+    /// The client does not want the rest of the response.
+    StopSending(RequestId),
+    /// The connection is gone, and all its requests.
+    Gone(ConnectionHandle),
+}
+
+/// The request or the connection is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gone;
+
+/// All connections of one socket. Times never go backwards.
+#[derive(Debug)]
+pub struct Connections {
+    http: Http3Server,
+    hq: Hq,
+}
+
+impl From<Http3StreamHandle> for RequestId {
+    fn from(stream: Http3StreamHandle) -> Self {
+        Self {
+            conn: stream.conn,
+            stream: stream.stream_id,
+        }
+    }
+}
+
+impl From<RequestId> for Http3StreamHandle {
+    fn from(id: RequestId) -> Self {
+        Self {
+            conn: id.conn,
+            stream_id: id.stream,
+        }
+    }
+}
+
+fn happening(event: Http3ServerEvent) -> Option<Happening> {
+    Some(match event {
+        Http3ServerEvent::Headers {
+            stream,
+            headers,
+            fin,
+        } => {
+            let fields = headers.iter().map(|h| (h.name(), h.value()));
+            Happening::Request(stream.into(), Request::from_fields(fields), fin)
+        }
+        Http3ServerEvent::DataReadable { stream } => Happening::Readable(stream.into()),
+        Http3ServerEvent::DataWritable { stream } => Happening::Writable(stream.into()),
+        Http3ServerEvent::Reset { stream, .. } => Happening::Reset(stream.into()),
+        Http3ServerEvent::StopSending { stream, .. } => Happening::StopSending(stream.into()),
+        Http3ServerEvent::StateChange {
+            conn,
+            state: Http3State::Closing(_) | Http3State::Closed(_),
+        } => Happening::Gone(conn),
+        _ => return None,
+    })
+}
+
+impl Connections {
+    /// Those of a server that was just made.
+    #[must_use]
+    pub fn new(http: Http3Server) -> Self {
+        Self {
+            http,
+            hq: Hq::default(),
+        }
+    }
+
+    /// Takes datagrams.
+    pub fn input(&mut self, segment: RecvSegment, now: Instant) {
+        let stride = NonZeroUsize::new(segment.stride).unwrap_or(NonZeroUsize::MIN);
+        let datagrams = Datagram::from_parts(segment.src, segment.dst, segment.tos, segment.data);
+        self.http.process_input_owned(datagrams, stride, now);
+    }
+
+    /// The next datagrams to send.
+    pub fn write<'b>(
+        &mut self,
+        now: Instant,
+        buf: &'b mut [u8],
+        max: NonZeroUsize,
+    ) -> Transmit<'b> {
+        self.http.write_batch(now, buf, max)
+    }
+
+    /// What happened next.
+    pub fn next_happening(&mut self) -> Option<Happening> {
+        while let Some(event) = self.http.next_event() {
+            if let Some(happening) = happening(event) {
+                return Some(happening);
+            }
+        }
+        loop {
+            if let Some(happening) = self.hq.next_happening() {
+                return Some(happening);
+            }
+            let conn = self.http.next_other()?;
+            if let Some(quic) = self.http.other_mut(conn) {
+                self.hq.process(conn, quic);
+            }
+        }
+    }
+
+    /// What a connection speaks.
+    #[must_use]
+    pub fn protocol(&self, conn: ConnectionHandle) -> Protocol {
+        if self.hq.speaks(conn) {
+            Protocol::HqInterop
+        } else {
+            Protocol::H3
+        }
+    }
+
+    /// Begins a response.
+    pub fn respond(
+        &mut self,
+        id: RequestId,
+        status: u16,
+        fields: &[(&'static str, String)],
+    ) -> Result<(), Gone> {
+        if self.hq.speaks(id.conn) {
+            if status >= 300 {
+                // There is no status: what is not the content must not be taken for it.
+                self.abort(id);
+                return Err(Gone);
+            }
+            return Ok(());
+        }
+        let mut headers = Vec::with_capacity(fields.len() + 2);
+        headers.push(Header::new(":status", status.to_string()));
+        headers.push(Header::new(
+            "server",
+            concat!("neqo-server/", env!("CARGO_PKG_VERSION")),
+        ));
+        headers.extend(fields.iter().map(|(n, v)| Header::new(*n, v.as_str())));
+        self.http.send_headers(id.into(), &headers).map_err(|e| {
+            log::debug!("{id:?}: {e}");
+            Gone
+        })
+    }
+
+    /// Reads some of a request's body: how much, and whether that is the end.
+    pub fn read(
+        &mut self,
+        id: RequestId,
+        buf: &mut [u8],
+        now: Instant,
+    ) -> Result<(usize, bool), Gone> {
+        if self.hq.speaks(id.conn) {
+            return Ok((0, true));
+        }
+        self.http.read_data(now, id.into(), buf).map_err(|_e| Gone)
+    }
+
+    /// Sends as much of `data` as possible: how much that was.
+    pub fn send(&mut self, id: RequestId, data: Bytes, now: Instant) -> Result<usize, Gone> {
+        if let Some(quic) = self.http.other_mut(id.conn) {
+            return quic.stream_send_bytes(id.stream, data).map_err(|_e| Gone);
+        }
+        self.http
+            .send_data_bytes(id.into(), data, now)
+            .map_err(|_e| Gone)
+    }
+
+    /// Ends a response.
+    pub fn finish(&mut self, id: RequestId, now: Instant) {
+        let finished = match self.http.other_mut(id.conn) {
+            Some(quic) => quic.stream_close_send(id.stream).map_err(Into::into),
+            None => self.http.close_send(id.into(), now),
+        };
+        if let Err(e) = finished {
+            log::debug!("{id:?}: {e}");
+        }
+    }
+
+    /// Gives up the rest of a response, so that the client knows that it is not whole.
+    pub fn abort(&mut self, id: RequestId) {
+        // It may be gone already.
+        match self.http.other_mut(id.conn) {
+            Some(quic) => drop(quic.stream_reset_send(id.stream, Hq::NO_ERROR)),
+            None => drop(self.http.reset_send(id.into(), H3_INTERNAL_ERROR)),
+        }
+    }
+
+    /// Asks for no more of the request's body.
+    pub fn ignore_body(&mut self, id: RequestId) {
+        match self.http.other_mut(id.conn) {
+            Some(quic) => drop(quic.stream_stop_sending(id.stream, Hq::NO_ERROR)),
+            None => drop(self.http.stop_sending(id.into(), H3_NO_ERROR)),
+        }
+    }
+
+    /// Who asks, while the connection lives.
+    #[must_use]
+    pub fn peer(&self, conn: ConnectionHandle) -> Option<SocketAddr> {
+        Some(self.http.connection(conn)?.remote_address())
+    }
+
+    /// Takes no new connections, and tells the clients to make no new requests.
+    pub fn go_away(&mut self) {
+        self.http.stop_accepting();
+        for conn in self.all() {
+            // One that is still shaking hands has no requests yet.
+            drop(self.http.send_goaway(conn));
+        }
+    }
+
+    /// Whether there is no connection.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.http.transport().is_idle()
+    }
+
+    /// Closes all connections.
+    pub fn close(&mut self, now: Instant) {
+        for conn in self.all() {
+            match self.http.other_mut(conn) {
+                Some(quic) => quic.close(now, Hq::NO_ERROR, ""),
+                None => self.http.close(conn, now, H3_NO_ERROR, ""),
+            }
+        }
+    }
+
+    fn all(&self) -> Vec<ConnectionHandle> {
+        self.http.transport().handles().collect()
+    }
+}
