@@ -34,9 +34,11 @@ pub const MAX_STREAMS_UNI: u64 = 100;
 
 // Sending
 
-/// How many bytes of a stream may wait for their first transmission. Two windows of the fastest
-/// path would be idle memory; the application is told when there is room again.
-pub const MAX_SEND_UNSENT: usize = 1 << 20;
+/// How many bytes of a stream may wait for their first transmission.
+///
+/// The application is told when there is room again. Several batches are enough to keep the path busy, and a client that asks
+/// for a hundred files and reads none holds 25 MiB.
+pub const MAX_SEND_UNSENT: usize = 256 << 10;
 
 /// How many bytes of a stream may be sent and not acknowledged. A peer that grants credit and
 /// never acknowledges must not pin more than its own largest window.
@@ -62,6 +64,12 @@ pub const REASSEMBLY_GAPS: usize = 4096;
 /// other packet is not loss; who makes frames smaller makes our table larger than the data in it.
 /// hardening A5, R3896
 pub const REASSEMBLY_BYTES_PER_GAP: u64 = 4 * KIB;
+
+/// How many slices of receive buffers the streams of a connection hold for their readers.
+///
+/// What comes on top is copied. A slice may pin all of the buffer that it came in, 128 KiB with generic
+/// receive offload: 32 MiB in the worst case, which costs the peer as many batches. hardening A6
+pub const HELD_SLICES: usize = 256;
 
 /// How many ranges of received packet numbers are kept for acknowledgement. More holes than that
 /// are not reordering; what falls off the far end counts as received before. hardening A8
@@ -106,8 +114,8 @@ pub const ACK_DELAY: Duration = Duration::from_millis(20);
 /// Our ACK Delay fields count units of 2^3 microseconds, the RFC's default.
 pub const ACK_DELAY_EXPONENT: u8 = 3;
 
-/// How many probe timeouts in a row, without an answer, end a connection. Their waits double, so
-/// the 16th comes after hours unless the idle timeout is earlier. hardening A34
+/// How many probe timeouts in a row, without an answer, end a connection. Their waits double up to
+/// a minute, so the last comes after about ten minutes: the idle timeout is for shorter silences.
 pub const MAX_PTO_COUNT: usize = 16;
 
 /// How often a connection sends CRYPTO data again before its probe timeout, because the peer

@@ -244,10 +244,11 @@ impl ConnectionParameters {
         self.keep_alive
     }
 
-    /// The round-trip time that is assumed before one was measured; at least a millisecond.
+    /// The round-trip time that is assumed before one was measured: from a millisecond to a
+    /// minute.
     #[must_use]
     pub fn initial_rtt(mut self, init_rtt: Duration) -> Self {
-        self.initial_rtt = init_rtt.max(Duration::from_millis(1));
+        self.initial_rtt = init_rtt.clamp(Duration::from_millis(1), Duration::from_secs(60));
         self
     }
 

@@ -140,8 +140,9 @@ impl Connection {
         self.streams.commit(stream_id)
     }
 
-    /// Lets the peer send at least `max_data` bytes ahead of what was read, up to the limit that
-    /// auto-tuning obeys too.
+    /// Lets the peer send `max_data` bytes ahead of what was read, at most
+    /// [`limits::MAX_STREAM_WINDOW`](crate::config::limits::MAX_STREAM_WINDOW), and no more by
+    /// auto-tuning. Credit that was given stays given.
     ///
     /// # Errors
     /// [`Misuse::InvalidStreamId`].

@@ -450,7 +450,7 @@ impl Connection {
     }
 
     /// Opens saved packets whose keys came meanwhile.
-    fn after_input(&mut self, now: Instant) {
+    pub(super) fn after_input(&mut self, now: Instant) {
         while let Some(id) = self.unlocked.pop() {
             let ready = id != PacketNumberSpace::ApplicationData || self.state.connected();
             if !ready || self.state.closing() || self.state.closed() {

@@ -274,7 +274,7 @@ impl Connection {
         speakers
     }
 
-    fn app_wants_to_send(&self, path: PathId) -> bool {
+    pub(super) fn app_wants_to_send(&self, path: PathId) -> bool {
         self.streams.wants_to_send()
             || self.handshake_done_due
             || self.local_cids.wants_to_send()

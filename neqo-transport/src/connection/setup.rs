@@ -309,7 +309,6 @@ fn local_params(
         initial_max_streams_uni: params.get_max_streams(StreamType::UniDi),
         disable_active_migration: params.migration_disabled(),
         active_connection_id_limit: params.get_active_connection_id_limit(),
-        max_ack_delay: limits::ACK_DELAY,
         ack_delay_exponent: limits::ACK_DELAY_EXPONENT,
         initial_source_connection_id: Some(cids.first()),
         version_information: Some(VersionInformation::new(

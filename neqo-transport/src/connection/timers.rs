@@ -66,10 +66,12 @@ impl Connection {
     /// When the pacer lets the next packet go, if one waits for it.
     fn pacing_time(&self, now: Instant) -> Option<Instant> {
         let path = self.paths.primary();
-        let waits = self.streams.wants_to_send() && path.sender.available() >= path.mtu;
+        let wants = self.spaces.iter().any(|(_, s)| s.crypto.wants_to_send())
+            || self.app_wants_to_send(self.paths.primary_id());
+        let open = path.sender.available() >= path.mtu;
         path.sender
             .pacing_deadline(now, &path.rtt)
-            .filter(|_| waits)
+            .filter(|_| wants && open)
     }
 
     fn keep_alive_time(&self) -> Option<Instant> {

@@ -23,6 +23,7 @@ impl Connection {
         if let Err(e) = result {
             self.fail(e, now);
         }
+        self.after_input(now);
     }
 
     pub(super) fn start_tls(&mut self, now: Instant) -> Res<()> {

@@ -25,7 +25,9 @@ enum State {
 #[derive(Clone, Copy, Debug)]
 pub struct EcnPath {
     state: State,
-    /// How many packets were sent marked.
+    /// How many packets were sent marked on this path.
+    tested: u64,
+    /// How many packets were sent marked in all: the peer counts those of all paths together.
     sent: u64,
     /// What the peer counted in each space when it last told.
     counts: EnumMap<PacketNumberSpace, EcnCounts>,
@@ -36,8 +38,18 @@ impl EcnPath {
     pub fn new() -> Self {
         Self {
             state: State::Testing,
+            tested: 0,
             sent: 0,
             counts: EnumMap::default(),
+        }
+    }
+
+    /// Nothing is known of a new path, but the peer goes on counting where it was on `other`.
+    pub const fn after(other: &Self) -> Self {
+        Self {
+            state: State::Testing,
+            tested: 0,
+            ..*other
         }
     }
 
@@ -53,7 +65,8 @@ impl EcnPath {
     pub const fn on_sent(&mut self, mark: Ecn) {
         if matches!(mark, Ecn::Ect0) {
             self.sent += 1;
-            if matches!(self.state, State::Testing) && self.sent >= TEST_PACKETS {
+            self.tested += 1;
+            if matches!(self.state, State::Testing) && self.tested >= TEST_PACKETS {
                 self.state = State::Unknown;
             }
         }
@@ -177,6 +190,19 @@ mod tests {
                 "and stays so"
             );
         }
+    }
+
+    #[test]
+    fn a_new_path_goes_on_counting() {
+        let mut old = tested();
+        assert!(!old.on_ack(ApplicationData, 10, Some(counts(10, 0, 0))));
+        let mut new = EcnPath::after(&old);
+        for _ in 0..3 {
+            assert_eq!(new.mark(), Ecn::Ect0);
+            new.on_sent(new.mark());
+        }
+        assert!(new.on_ack(ApplicationData, 3, Some(counts(12, 0, 1))));
+        assert_eq!(new.mark(), Ecn::Ect0);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Instant};
 
 use smallvec::SmallVec;
 
-use super::{Path, PathId};
+use super::{Path, PathId, ecn::EcnPath};
 use crate::{config::limits, config::params::ConnectionParameters};
 
 /// All paths of a connection.
@@ -90,6 +90,7 @@ impl PathSet {
         now: Instant,
     ) -> Option<PathId> {
         let mut path = Path::new(local, remote, false, params, now);
+        path.ecn = EcnPath::after(&self.primary().ecn);
         if self.paths.len() < limits::PATHS {
             self.paths.push(path);
             return u8::try_from(self.paths.len() - 1).ok().map(PathId);
