@@ -1,6 +1,6 @@
 //! The server's connections: HTTP/3 and HTTP/0.9 side by side, behind the same few calls.
 
-use std::{net::SocketAddr, num::NonZeroUsize, time::Instant};
+use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroUsize, time::Instant};
 
 use bytes::Bytes;
 use neqo_common::{Datagram, event::Provider as _};
@@ -21,6 +21,16 @@ pub struct RequestId {
     pub conn: ConnectionHandle,
     /// The stream on it.
     pub stream: StreamId,
+}
+
+impl RequestId {
+    /// Some request of a connection that `map` has, in less than linear time.
+    #[must_use]
+    pub fn any_of<T>(conn: ConnectionHandle, map: &BTreeMap<Self, T>) -> Option<Self> {
+        let stream = StreamId::from(0);
+        let (id, _) = map.range(Self { conn, stream }..).next()?;
+        (id.conn == conn).then_some(*id)
+    }
 }
 
 /// Something happened on a connection.

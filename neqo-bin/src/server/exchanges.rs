@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use neqo_transport::server::ConnectionHandle;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
@@ -99,18 +100,22 @@ impl Exchanges {
             Happening::Readable(id) => self.read(id, connections, now),
             Happening::Writable(id) => self.send(id, connections, now),
             Happening::Reset(id) => self.on_reset(id, connections, now),
-            Happening::StopSending(id) => self.end(id, true, now),
-            Happening::Gone(conn) => {
-                let gone: Vec<_> = self
-                    .running
-                    .keys()
-                    .filter(|id| id.conn == conn)
-                    .copied()
-                    .collect();
-                for id in gone {
-                    self.end(id, true, now);
-                }
-            }
+            Happening::StopSending(id) => self.on_stop_sending(id, connections, now),
+            Happening::Gone(conn) => self.on_gone(conn, now),
+        }
+    }
+
+    /// Without anybody to answer to, the rest of the request is of no use either.
+    fn on_stop_sending(&mut self, id: RequestId, connections: &mut Connections, now: Instant) {
+        if self.running.get(&id).is_some_and(|e| !e.read) {
+            connections.ignore_body(id);
+        }
+        self.end(id, true, now);
+    }
+
+    fn on_gone(&mut self, conn: ConnectionHandle, now: Instant) {
+        while let Some(id) = RequestId::any_of(conn, &self.running) {
+            self.end(id, true, now);
         }
     }
 

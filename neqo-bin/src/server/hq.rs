@@ -82,7 +82,9 @@ impl Hq {
 
     fn on_state(&mut self, conn: ConnectionHandle, state: &State) {
         if state.error().is_some() {
-            self.lines.retain(|id, _| id.conn != conn);
+            while let Some(id) = RequestId::any_of(conn, &self.lines) {
+                self.lines.remove(&id);
+            }
             self.happenings.push_back(Happening::Gone(conn));
         }
         if matches!(state, State::Closed(_)) {
