@@ -2,46 +2,16 @@
 
 use std::{
     fmt::{self, Display, Formatter},
-    net::{SocketAddr, UdpSocket},
-    thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use clap::ValueEnum;
+use neqo_bin::clock;
 
-use crate::setup::Setup;
-
-/// The core of the servers, where there are two.
-const SERVER_CORE: usize = 0;
-/// The core of the clients.
-const CLIENT_CORE: usize = 1;
-
-/// An implementation of HTTP/3 in both roles.
-pub(crate) trait Peer: Send + Sync {
-    /// Its name in the table.
-    fn name(&self) -> &'static str;
-
-    /// Prepares a server; what is returned serves in the thread that calls it and does not return.
-    ///
-    /// A GET of `/N` is answered by N bytes, a POST by the number of bytes in its body.
-    fn server(&self, setup: &Setup, socket: UdpSocket) -> Box<dyn FnOnce() + Send>;
-
-    /// Prepares a client of the server at the address; it lives in the calling thread.
-    fn client(&self, setup: &Setup, socket: UdpSocket, server: SocketAddr) -> Box<dyn Client>;
-}
-
-/// A client with at most one connection. Its methods return when the work is done, and panic when
-/// what arrives is not what was asked for.
-pub(crate) trait Client {
-    /// Makes a new connection, in place of one that exists, and waits for the handshake.
-    fn connect(&mut self);
-    /// Gets a resource of this size.
-    fn download(&mut self, bytes: u64);
-    /// Posts a body of this size.
-    fn upload(&mut self, bytes: u64);
-    /// Gets a resource of one byte this often, with all requests made at once.
-    fn requests(&mut self, count: u64);
-}
+use crate::{
+    peer::{self, Client, Peer},
+    setup::Setup,
+};
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -116,15 +86,14 @@ struct Sample {
 
 /// The two clocks of a [`Sample`].
 struct Clock {
-    wall: std::time::Instant,
+    wall: Instant,
     cpu: Duration,
 }
 
 impl Clock {
-    #[expect(clippy::disallowed_methods, reason = "this is what measures time")]
     fn read() -> Self {
         Self {
-            wall: std::time::Instant::now(),
+            wall: clock::now(),
             cpu: cpu_time(),
         }
     }
@@ -148,18 +117,6 @@ fn cpu_time() -> Duration {
     Duration::ZERO
 }
 
-/// Keeps the calling thread on one core, if the system has it and knows how.
-#[cfg(target_os = "linux")]
-fn pin(core: usize) {
-    let mut set = rustix::thread::CpuSet::new();
-    set.set(core);
-    // On a machine with one core there is nothing to keep apart, and no harm in a refusal.
-    let _ = rustix::thread::sched_setaffinity(None, &set);
-}
-
-#[cfg(not(target_os = "linux"))]
-fn pin(_core: usize) {}
-
 /// The medians of all peers and works.
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -176,8 +133,10 @@ pub(crate) fn measure(
     sizes: Sizes,
     rounds: usize,
 ) -> Table {
-    pin(CLIENT_CORE);
-    let mut clients: Vec<_> = peers.iter().map(|p| start(p.as_ref(), setup)).collect();
+    let mut clients: Vec<_> = peers
+        .iter()
+        .map(|p| peer::start(p.as_ref(), setup))
+        .collect();
     let rows = work.iter().map(|work| {
         let mut samples = vec![Vec::new(); peers.len()];
         for _ in 0..rounds.max(1) {
@@ -192,17 +151,6 @@ pub(crate) fn measure(
         names: peers.iter().map(|p| p.name()).collect(),
         sizes,
     }
-}
-
-fn start(peer: &dyn Peer, setup: &Setup) -> Box<dyn Client> {
-    let socket = setup.socket();
-    let address = socket.local_addr().unwrap();
-    let serve = peer.server(setup, socket);
-    thread::spawn(move || {
-        pin(SERVER_CORE);
-        serve();
-    });
-    peer.client(setup, setup.socket(), address)
 }
 
 /// The medians of wall time and of CPU time.
@@ -223,7 +171,7 @@ impl Display for Table {
         for (n, name) in self.names.iter().enumerate() {
             write!(f, "{name:>12}{:>12}", "CPU ms")?;
             if n > 0 {
-                write!(f, "{:>12}", "ratio")?;
+                write!(f, "{:>12}{:>12}", "ratio", "CPU ratio")?;
             }
         }
         for (work, samples) in &self.rows {
@@ -233,7 +181,8 @@ impl Display for Table {
             for (n, (rate, sample)) in rates.iter().zip(samples).enumerate() {
                 write!(f, "{rate:>12.2}{:>12}", sample.cpu.as_millis())?;
                 if n > 0 {
-                    write!(f, "{:>12.3}", rate / rates[0])?;
+                    let cpu = samples[0].cpu.as_secs_f64() / sample.cpu.as_secs_f64();
+                    write!(f, "{:>12.3}{cpu:>12.3}", rate / rates[0])?;
                 }
             }
         }

@@ -20,12 +20,14 @@
 
 mod harness;
 mod ours;
+mod peer;
 mod quinn_h3;
 mod setup;
 
 use clap::Parser;
-use harness::{Peer, Sizes, Work};
-use setup::Setup;
+use harness::{Sizes, Work};
+use peer::Peer;
+use setup::{Options, Setup};
 
 /// Measures HTTP/3 peers against each other.
 #[derive(Debug, Parser)]
@@ -36,18 +38,8 @@ struct Args {
     /// How often each peer does each work.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Largest UDP payload in bytes; nobody searches for a larger one.
-    #[arg(long, default_value_t = 1472)]
-    payload: u16,
-    /// Bytes to ask for as socket buffers, for sending and for receiving.
-    #[arg(long, default_value_t = 8 << 20)]
-    socket_buffer: usize,
-    /// Flow control window of a stream, and half of that of a connection.
-    #[arg(long, default_value_t = 16 << 20)]
-    window: u32,
-    /// Requests that a server lets a client have open.
-    #[arg(long, default_value_t = 100)]
-    streams: u32,
+    #[command(flatten)]
+    options: Options,
     /// Bytes of a download and of an upload.
     #[arg(long, default_value_t = 100_000_000)]
     bytes: u64,
@@ -67,7 +59,7 @@ struct Args {
 
 fn main() {
     let args = Args::parse();
-    let setup = Setup::new(&args);
+    let setup = Setup::new(args.options);
     let mut peers: Vec<Box<dyn Peer>> = vec![Box::new(quinn_h3::Quinn), Box::new(ours::Ours)];
     peers.retain(|p| args.peer.is_empty() || args.peer.iter().any(|name| name == p.name()));
     let sizes = Sizes {

@@ -32,7 +32,7 @@ use neqo_udp::RecvBuf;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
-    harness::{Client, Peer},
+    peer::{Client, Peer},
     setup::{CHUNK, NAME, Setup},
 };
 
@@ -107,13 +107,13 @@ fn runtime() -> Runtime {
 }
 
 fn transport(setup: &Setup) -> ConnectionParameters {
-    let window = u64::from(setup.window);
+    let window = u64::from(setup.options.window);
     ConnectionParameters::default()
-        .mtu(setup.payload.into())
+        .mtu(setup.options.payload.into())
         .max_data(window * 2)
         .max_stream_data(StreamType::BiDi, false, window)
         .max_stream_data(StreamType::BiDi, true, window)
-        .max_streams(StreamType::BiDi, setup.streams.into())
+        .max_streams(StreamType::BiDi, setup.options.streams.into())
 }
 
 /// What is done on a connection.

@@ -12,13 +12,18 @@ use quinn::{
     ClientConfig, Endpoint, EndpointConfig, ServerConfig, TokioRuntime, TransportConfig, VarInt,
     crypto::rustls::{QuicClientConfig, QuicServerConfig},
 };
+use rustls::{
+    RootCertStore,
+    client::Resumption,
+    crypto::{CryptoProvider, aws_lc_rs},
+};
 use tokio::{
     runtime::{Builder, Runtime},
     task::JoinSet,
 };
 
 use crate::{
-    harness::{Client, Peer},
+    peer::{Client, Peer},
     setup::{CHUNK, NAME, Setup},
 };
 
@@ -33,7 +38,7 @@ impl Peer for Quinn {
     }
 
     fn server(&self, setup: &Setup, socket: UdpSocket) -> Box<dyn FnOnce() + Send> {
-        let tls = QuicServerConfig::try_from(setup.server_tls()).unwrap();
+        let tls = QuicServerConfig::try_from(server_tls(setup)).unwrap();
         let mut config = ServerConfig::with_crypto(Arc::new(tls));
         config.transport_config(transport(setup));
         let endpoint_config = endpoint_config(setup);
@@ -53,7 +58,7 @@ impl Peer for Quinn {
     }
 
     fn client(&self, setup: &Setup, socket: UdpSocket, server: SocketAddr) -> Box<dyn Client> {
-        let tls = QuicClientConfig::try_from(setup.client_tls()).unwrap();
+        let tls = QuicClientConfig::try_from(client_tls(setup)).unwrap();
         let mut config = ClientConfig::new(Arc::new(tls));
         config.transport_config(transport(setup));
         let runtime = runtime();
@@ -71,6 +76,42 @@ impl Peer for Quinn {
     }
 }
 
+/// One cipher suite and one group, as our side is configured.
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(CryptoProvider {
+        cipher_suites: vec![aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256],
+        kx_groups: vec![aws_lc_rs::kx_group::X25519],
+        ..aws_lc_rs::default_provider()
+    })
+}
+
+/// TLS for a server that is built on rustls.
+fn server_tls(setup: &Setup) -> rustls::ServerConfig {
+    let mut tls = rustls::ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![setup.certificate.clone()], setup.key.clone_key())
+        .unwrap();
+    tls.alpn_protocols = vec![b"h3".to_vec()];
+    tls.send_tls13_tickets = 0; // each handshake is a full one
+    tls
+}
+
+/// TLS for a client that is built on rustls.
+fn client_tls(setup: &Setup) -> rustls::ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(setup.certificate.clone()).unwrap();
+    let mut tls = rustls::ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    tls.alpn_protocols = vec![b"h3".to_vec()];
+    tls.resumption = Resumption::disabled();
+    tls
+}
+
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
@@ -81,20 +122,20 @@ fn open(config: EndpointConfig, server: Option<ServerConfig>, socket: UdpSocket)
 
 fn endpoint_config(setup: &Setup) -> EndpointConfig {
     let mut config = EndpointConfig::default();
-    config.max_udp_payload_size(setup.payload).unwrap();
+    config.max_udp_payload_size(setup.options.payload).unwrap();
     config
 }
 
 fn transport(setup: &Setup) -> Arc<TransportConfig> {
     let mut config = TransportConfig::default();
     config
-        .initial_mtu(setup.payload)
-        .min_mtu(setup.payload)
+        .initial_mtu(setup.options.payload)
+        .min_mtu(setup.options.payload)
         .mtu_discovery_config(None)
-        .stream_receive_window(VarInt::from_u32(setup.window))
-        .receive_window(VarInt::from_u32(setup.window.saturating_mul(2)))
-        .send_window(u64::from(setup.window) * 2)
-        .max_concurrent_bidi_streams(VarInt::from_u32(setup.streams));
+        .stream_receive_window(VarInt::from_u32(setup.options.window))
+        .receive_window(VarInt::from_u32(setup.options.window.saturating_mul(2)))
+        .send_window(u64::from(setup.options.window) * 2)
+        .max_concurrent_bidi_streams(VarInt::from_u32(setup.options.streams));
     Arc::new(config)
 }
 
