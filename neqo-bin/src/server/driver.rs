@@ -6,7 +6,7 @@ use std::{
 };
 
 use neqo_udp::RecvBuf;
-use tokio::sync::mpsc::unbounded_channel;
+use tokio::{sync::mpsc::unbounded_channel, time::timeout};
 
 use super::{
     access_log::AccessLog,
@@ -27,6 +27,9 @@ use crate::{
 /// After the last response, nothing must have moved for so long before connections are closed: what was lost on the
 /// way is sent again in this time.
 const QUIET: Duration = Duration::from_secs(1);
+
+/// How long the last datagrams may take to leave, when the kernel does not take them at once.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Results of other threads that are taken in one turn.
 const MAX_FINISHED: usize = 256;
@@ -137,9 +140,28 @@ impl<E: Engine> Driver<E> {
         }
         self.engine.close(clock::now());
         // Best effort: the clients' idle timeouts do the rest.
-        drop(self.transmit());
+        match timeout(FAREWELL, self.flush()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => log::debug!("some clients are not told of the end: {e}"),
+            Err(_) => log::debug!("some clients are not told of the end: no room to send"),
+        }
         exchanges.abort(clock::now());
         Ok(())
+    }
+
+    /// Sends until nothing is left that could be sent now.
+    async fn flush(&mut self) -> io::Result<()> {
+        loop {
+            let next = self.transmit()?;
+            if self.port.is_blocked() {
+                self.port.writable().await?;
+            } else if next == Next::Now {
+                // Lets the time limit, and other sockets, have a turn.
+                tokio::task::yield_now().await;
+            } else {
+                return Ok(());
+            }
+        }
     }
 
     fn on_finished(&mut self, exchanges: &mut Exchanges, work: Finished) {
@@ -185,5 +207,99 @@ impl<E: Engine> Driver<E> {
             (Ending::GoingAway(at), 1) => Ending::GoingAway(at),
             _ => Ending::Now,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::{SocketAddr, UdpSocket},
+        num::NonZeroUsize,
+    };
+
+    use bytes::Bytes;
+    use neqo_common::{BatchRef, Tos};
+    use neqo_transport::{Transmit, server::ConnectionHandle};
+    use neqo_udp::RecvSegment;
+
+    use super::*;
+    use crate::server::engine::{Gone, Happening, RequestId};
+
+    /// Has so many datagrams to send, and nothing else.
+    #[derive(Debug)]
+    struct Full {
+        left: usize,
+        src: SocketAddr,
+        dst: SocketAddr,
+    }
+
+    impl Engine for Full {
+        fn input(&mut self, _segment: RecvSegment, _now: Instant) {}
+
+        fn write<'b>(&mut self, _now: Instant, buf: &'b mut [u8], _: NonZeroUsize) -> Transmit<'b> {
+            let Some(left) = self.left.checked_sub(1) else {
+                return Transmit::Callback(Duration::from_secs(3));
+            };
+            self.left = left;
+            let (src, dst, size) = (self.src, self.dst, NonZeroUsize::MIN);
+            Transmit::Batch(BatchRef::new(src, dst, Tos::default(), size, &buf[..1]))
+        }
+
+        fn next(&mut self, _now: Instant) -> Option<Happening> {
+            None
+        }
+
+        fn respond(
+            &mut self,
+            _: RequestId,
+            _: u16,
+            _: &[(&'static str, String)],
+        ) -> Result<(), Gone> {
+            Err(Gone)
+        }
+
+        fn read(&mut self, _: RequestId, _: Instant) -> Result<(Option<Bytes>, bool), Gone> {
+            Err(Gone)
+        }
+
+        fn send(&mut self, _: RequestId, _: Bytes, _: Instant) -> Result<usize, Gone> {
+            Err(Gone)
+        }
+
+        fn finish(&mut self, _id: RequestId, _now: Instant) {}
+        fn abort(&mut self, _id: RequestId) {}
+        fn ignore_body(&mut self, _id: RequestId) {}
+
+        fn peer(&self, _conn: ConnectionHandle) -> Option<SocketAddr> {
+            None
+        }
+
+        fn go_away(&mut self, _now: Instant) {}
+
+        fn is_idle(&self) -> bool {
+            self.left == 0
+        }
+
+        fn close(&mut self, _now: Instant) {}
+    }
+
+    // More than one turn sends, and the kernel seems to block until tokio has looked at the socket.
+    #[tokio::test]
+    async fn everybody_is_told_of_the_end() {
+        const CLIENTS: usize = 100;
+        let to = UdpSocket::bind("127.0.0.1:0").unwrap();
+        to.set_nonblocking(true).unwrap();
+        let port = Port::new(UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap();
+        let engine = Full {
+            left: CLIENTS,
+            src: port.local_addr(),
+            dst: to.local_addr().unwrap(),
+        };
+        let mut driver = Driver::new(engine, port);
+        driver.flush().await.unwrap();
+        assert!(driver.engine.is_idle() && !driver.port.is_blocked());
+        let mut buf = [0; 2];
+        let arrived = std::iter::from_fn(|| to.recv(&mut buf).ok()).count();
+        assert_eq!(arrived, CLIENTS);
     }
 }

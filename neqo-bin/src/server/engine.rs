@@ -54,8 +54,8 @@ pub trait Engine: Debug {
         status: u16,
         fields: &[(&'static str, String)],
     ) -> Result<(), Gone>;
-    /// Reads some of a request's body: how much, and whether that is the end.
-    fn read(&mut self, id: RequestId, buf: &mut [u8], now: Instant) -> Result<(usize, bool), Gone>;
+    /// Takes the next piece of a request's body, if there is one, and says whether that is the end.
+    fn read(&mut self, id: RequestId, now: Instant) -> Result<(Option<Bytes>, bool), Gone>;
     /// Sends as much of `data` as possible: how much that was.
     fn send(&mut self, id: RequestId, data: Bytes, now: Instant) -> Result<usize, Gone>;
     /// Ends a response.

@@ -5,7 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use neqo_transport::{StreamId, server::ConnectionHandle};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
@@ -18,12 +19,6 @@ use crate::{
     clock,
     proto::Protocol,
 };
-
-/// Memory that request bodies are read into, in bytes.
-const SLAB: usize = 256 << 10;
-
-/// The smallest buffer to read into, in bytes.
-const MIN_READ: usize = 16 << 10;
 
 /// Work that was done on a thread that may block.
 #[derive(Debug)]
@@ -65,7 +60,6 @@ pub struct Exchanges {
     access_log: AccessLog,
     finished: UnboundedSender<Finished>,
     running: BTreeMap<RequestId, Exchange>,
-    pool: BytesMut,
 }
 
 impl Exchanges {
@@ -83,7 +77,6 @@ impl Exchanges {
             access_log,
             finished,
             running: BTreeMap::new(),
-            pool: BytesMut::new(),
         }
     }
 
@@ -105,17 +98,18 @@ impl Exchanges {
             Happening::Reset(id) => self.on_reset(id, engine, now),
             Happening::StopSending(id) => self.end(id, true, now),
             Happening::Gone(conn) => {
-                let gone: Vec<_> = self
-                    .running
-                    .keys()
-                    .filter(|id| id.conn == conn)
-                    .copied()
-                    .collect();
-                for id in gone {
+                while let Some(id) = self.first_of(conn) {
                     self.end(id, true, now);
                 }
             }
         }
+    }
+
+    /// The first request of a connection, found without a look at those of others.
+    fn first_of(&self, conn: ConnectionHandle) -> Option<RequestId> {
+        let stream = StreamId::new(0);
+        let (id, _) = self.running.range(RequestId { conn, stream }..).next()?;
+        (id.conn == conn).then_some(*id)
     }
 
     /// Goes on after work on another thread.
@@ -265,21 +259,15 @@ impl Exchanges {
                 // Not read, so that flow control holds the client back.
                 return;
             }
-            if self.pool.len() < MIN_READ {
-                self.pool = BytesMut::zeroed(SLAB);
-            }
-            let Ok((n, end)) = engine.read(id, &mut self.pool, now) else {
+            let Ok((piece, end)) = engine.read(id, now) else {
                 return self.end(id, true, now);
             };
             exchange.read = end;
-            let data = self.pool.split_to(n).freeze();
-            match &mut exchange.phase {
-                Phase::Echoing(pending) => *pending = data,
-                Phase::Counting(count) => *count += n as u64,
-                Phase::Planning | Phase::Sending(_) => {}
-            }
-            if n == 0 && !end {
-                return;
+            match (&mut exchange.phase, piece) {
+                (_, None) if !end => return,
+                (Phase::Echoing(pending), Some(data)) => *pending = data,
+                (Phase::Counting(count), Some(data)) => *count += data.len() as u64,
+                _ => {}
             }
         }
         match exchange.phase {
@@ -324,13 +312,12 @@ impl Exchanges {
 
 /// Reads what is there of a body that nobody wants, within bounds. Whether that was all of it.
 fn drain(id: RequestId, engine: &mut impl Engine, now: Instant) -> bool {
-    const MAX_READS: usize = 16;
-    let mut buf = [0; 4096];
+    const MAX_READS: usize = 48;
     for _ in 0..MAX_READS {
-        match engine.read(id, &mut buf, now) {
+        match engine.read(id, now) {
             Ok((_, true)) | Err(Gone) => return true,
-            Ok((0, false)) => return false,
-            Ok(_) => {}
+            Ok((None, false)) => return false,
+            Ok((Some(_), false)) => {}
         }
     }
     false

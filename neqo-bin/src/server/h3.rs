@@ -18,7 +18,11 @@ use super::{
 
 /// Connections that speak HTTP/3.
 #[derive(Debug)]
-pub struct H3(Http3Server);
+pub struct H3 {
+    server: Http3Server,
+    /// Whether clients are told to make no new requests, also those whose handshake is not complete yet.
+    going_away: bool,
+}
 
 const fn handle(id: RequestId) -> Http3StreamHandle {
     Http3StreamHandle {
@@ -38,7 +42,17 @@ impl H3 {
     /// A server that was just made.
     #[must_use]
     pub const fn new(server: Http3Server) -> Self {
-        Self(server)
+        Self {
+            server,
+            going_away: false,
+        }
+    }
+
+    fn say_goaway(&mut self, conn: ConnectionHandle) {
+        if let Err(e) = self.server.send_goaway(conn) {
+            // One that is still shaking hands is told when it is connected.
+            log::debug!("{conn:?}: no GOAWAY: {e}");
+        }
     }
 
     fn happening(event: Http3ServerEvent) -> Option<Happening> {
@@ -68,15 +82,23 @@ impl Engine for H3 {
     fn input(&mut self, segment: RecvSegment, now: Instant) {
         let stride = NonZeroUsize::new(segment.stride).unwrap_or(NonZeroUsize::MIN);
         let datagrams = Datagram::from_parts(segment.src, segment.dst, segment.tos, segment.data);
-        self.0.process_input_owned(datagrams, stride, now);
+        self.server.process_input_owned(datagrams, stride, now);
     }
 
     fn write<'b>(&mut self, now: Instant, buf: &'b mut [u8], max: NonZeroUsize) -> Transmit<'b> {
-        self.0.write_batch(now, buf, max)
+        self.server.write_batch(now, buf, max)
     }
 
     fn next(&mut self, _now: Instant) -> Option<Happening> {
-        while let Some(event) = self.0.next_event() {
+        while let Some(event) = self.server.next_event() {
+            if let Http3ServerEvent::StateChange {
+                conn,
+                state: Http3State::Connected,
+            } = event
+                && self.going_away
+            {
+                self.say_goaway(conn);
+            }
             if let Some(happening) = Self::happening(event) {
                 return Some(happening);
             }
@@ -97,58 +119,176 @@ impl Engine for H3 {
             concat!("neqo-server/", env!("CARGO_PKG_VERSION")),
         ));
         headers.extend(fields.iter().map(|(n, v)| Header::new(*n, v.as_str())));
-        self.0.send_headers(handle(id), &headers).map_err(|e| {
+        self.server.send_headers(handle(id), &headers).map_err(|e| {
             log::debug!("{id:?}: {e}");
             Gone
         })
     }
 
-    fn read(&mut self, id: RequestId, buf: &mut [u8], now: Instant) -> Result<(usize, bool), Gone> {
-        self.0.read_data(now, handle(id), buf).map_err(|_e| Gone)
+    fn read(&mut self, id: RequestId, now: Instant) -> Result<(Option<Bytes>, bool), Gone> {
+        self.server
+            .read_data_bytes(now, handle(id))
+            .map_err(|_e| Gone)
     }
 
     fn send(&mut self, id: RequestId, data: Bytes, now: Instant) -> Result<usize, Gone> {
-        self.0
+        self.server
             .send_data_bytes(handle(id), data, now)
             .map_err(|_e| Gone)
     }
 
     fn finish(&mut self, id: RequestId, now: Instant) {
-        if let Err(e) = self.0.close_send(handle(id), now) {
+        if let Err(e) = self.server.close_send(handle(id), now) {
             log::debug!("{id:?}: {e}");
         }
     }
 
     fn abort(&mut self, id: RequestId) {
         // It may be gone already.
-        drop(self.0.reset_send(handle(id), H3_INTERNAL_ERROR));
+        drop(self.server.reset_send(handle(id), H3_INTERNAL_ERROR));
     }
 
     fn ignore_body(&mut self, id: RequestId) {
-        drop(self.0.stop_sending(handle(id), H3_NO_ERROR));
+        drop(self.server.stop_sending(handle(id), H3_NO_ERROR));
     }
 
     fn peer(&self, conn: ConnectionHandle) -> Option<SocketAddr> {
-        Some(self.0.connection(conn)?.remote_address())
+        Some(self.server.connection(conn)?.remote_address())
     }
 
     fn go_away(&mut self, _now: Instant) {
-        self.0.stop_accepting();
-        let all: Vec<_> = self.0.transport().handles().collect();
+        self.going_away = true;
+        self.server.stop_accepting();
+        let all: Vec<_> = self.server.transport().handles().collect();
         for conn in all {
-            // One that is still shaking hands has no requests yet.
-            drop(self.0.send_goaway(conn));
+            self.say_goaway(conn);
         }
     }
 
     fn is_idle(&self) -> bool {
-        self.0.transport().is_idle()
+        self.server.transport().is_idle()
     }
 
     fn close(&mut self, now: Instant) {
-        let all: Vec<_> = self.0.transport().handles().collect();
+        let all: Vec<_> = self.server.transport().handles().collect();
         for conn in all {
-            self.0.close(conn, now, H3_NO_ERROR, "");
+            self.server.close(conn, now, H3_NO_ERROR, "");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::BytesMut;
+    use neqo_http3::{Http3Client, Http3ClientEvent, Http3Parameters};
+    use neqo_transport::{ConnectionParameters, RandomConnectionIdGenerator};
+
+    use super::*;
+    use crate::clock;
+
+    const BATCH: NonZeroUsize = NonZeroUsize::new(40).expect("is not zero");
+
+    struct Pair {
+        client: Http3Client,
+        server: H3,
+        now: Instant,
+        events: Vec<Http3ClientEvent>,
+    }
+
+    fn segment(out: Transmit<'_>) -> Option<RecvSegment> {
+        let Transmit::Batch(batch) = out else {
+            return None;
+        };
+        Some(RecvSegment {
+            src: batch.source(),
+            dst: batch.destination(),
+            tos: batch.tos(),
+            stride: batch.datagram_size().get(),
+            data: BytesMut::from(batch.data()),
+        })
+    }
+
+    fn pair() -> Pair {
+        let now = clock::now();
+        let addr = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let identity = neqo_crypto::Identity::self_signed(&["example.com"]).unwrap();
+        let pins = vec![identity.sha256()];
+        let tls = neqo_crypto::Client::builder()
+            .verification(neqo_crypto::Verification::PinSha256(pins))
+            .build()
+            .unwrap();
+        let cids = || Box::new(RandomConnectionIdGenerator::new(8)) as Box<_>;
+        let params = ConnectionParameters::default().client_tls(tls);
+        let params = Http3Parameters::default().connection_parameters(params);
+        let client =
+            Http3Client::new("example.com", cids(), addr(1000), addr(443), params, now).unwrap();
+        let tls = neqo_crypto::Server::builder(identity).build().unwrap();
+        let server = Http3Server::new(now, tls, cids, Http3Parameters::default()).unwrap();
+        Pair {
+            client,
+            server: H3::new(server),
+            now,
+            events: Vec::new(),
+        }
+    }
+
+    impl Pair {
+        fn to_server(&mut self) {
+            let mut buf = vec![0; 65_535];
+            while let Some(s) = segment(self.client.write_batch(self.now, &mut buf, BATCH)) {
+                self.server.input(s, self.now);
+            }
+            while self.server.next(self.now).is_some() {}
+        }
+
+        fn to_client(&mut self) {
+            let mut buf = vec![0; 65_535];
+            while let Some(s) = segment(self.server.write(self.now, &mut buf, BATCH)) {
+                let d = Datagram::from_parts(s.src, s.dst, s.tos, s.data);
+                let stride = NonZeroUsize::new(s.stride).unwrap();
+                self.client.process_input_owned(d, stride, self.now);
+            }
+            self.events
+                .extend(std::iter::from_fn(|| self.client.next_event()));
+        }
+
+        fn run(&mut self) {
+            for _ in 0..200 {
+                self.to_server();
+                self.to_client();
+                self.now += Duration::from_millis(1);
+            }
+        }
+
+        fn goaways(&self) -> usize {
+            let goaway = |e: &&Http3ClientEvent| matches!(e, Http3ClientEvent::GoawayReceived);
+            self.events.iter().filter(goaway).count()
+        }
+    }
+
+    #[test]
+    fn goaway_in_the_middle_of_a_handshake() {
+        let mut pair = pair();
+        pair.to_server();
+        assert!(!pair.server.is_idle(), "the handshake has begun");
+        pair.server.go_away(pair.now);
+        pair.run();
+        assert_eq!(pair.client.state(), Http3State::Connected);
+        assert_eq!(pair.goaways(), 1);
+    }
+
+    #[test]
+    fn goaway_on_a_connection() {
+        let mut pair = pair();
+        pair.run();
+        assert_eq!(
+            (pair.client.state(), pair.goaways()),
+            (Http3State::Connected, 0)
+        );
+        pair.server.go_away(pair.now);
+        pair.run();
+        assert_eq!(pair.goaways(), 1);
     }
 }

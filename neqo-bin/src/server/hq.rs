@@ -174,13 +174,8 @@ impl Engine for Hq {
         Ok(())
     }
 
-    fn read(
-        &mut self,
-        _id: RequestId,
-        _buf: &mut [u8],
-        _now: Instant,
-    ) -> Result<(usize, bool), Gone> {
-        Ok((0, true))
+    fn read(&mut self, _id: RequestId, _now: Instant) -> Result<(Option<Bytes>, bool), Gone> {
+        Ok((None, true))
     }
 
     fn send(&mut self, id: RequestId, data: Bytes, _now: Instant) -> Result<usize, Gone> {
