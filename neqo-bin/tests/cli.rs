@@ -584,6 +584,7 @@ fn grace_has_a_limit() {
 }
 
 #[test]
+#[cfg(unix)]
 fn the_access_log() {
     let server = Server::start(&[]);
     succeeds(&server.run(&["-q", &server.url("7"), &server.url("none")]));

@@ -85,6 +85,14 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// Nothing that a certificate could be verified against.
+    #[error(
+        "no certificate can be verified, because this system's certificate authorities cannot be used: {reason}; name a file of trusted ones with --cacert, or the server's certificate with --pin-sha256"
+    )]
+    NoAuthorities {
+        /// Why.
+        reason: String,
+    },
     /// The connection ended during transfers.
     #[error("{url}: the connection broke: {reason}; try again")]
     Lost {
@@ -127,7 +135,7 @@ impl Error {
             Self::Write { .. } => Exit::Write,
             Self::Resolve { .. } => Exit::Resolve,
             Self::Refused { .. } | Self::NoAnswer { .. } | Self::Connect { .. } => Exit::Connect,
-            Self::Certificate { .. } => Exit::Certificate,
+            Self::Certificate { .. } | Self::NoAuthorities { .. } => Exit::Certificate,
             Self::Lost { .. } => Exit::Lost,
             Self::Partial { .. } => Exit::Partial,
             Self::HttpStatus { .. } => Exit::HttpStatus,

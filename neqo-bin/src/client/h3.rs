@@ -114,13 +114,8 @@ impl Engine for H3 {
             })
     }
 
-    fn read(
-        &mut self,
-        id: StreamId,
-        buf: &mut [u8],
-        now: Instant,
-    ) -> Result<(usize, bool), String> {
-        self.0.read_data(now, id, buf).map_err(|e| e.to_string())
+    fn read(&mut self, id: StreamId, now: Instant) -> Result<(Option<Bytes>, bool), String> {
+        self.0.read_data_bytes(now, id).map_err(|e| e.to_string())
     }
 
     fn send(&mut self, id: StreamId, data: Bytes, now: Instant) -> Result<usize, String> {

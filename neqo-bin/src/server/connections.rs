@@ -59,6 +59,8 @@ pub struct Gone;
 pub struct Connections {
     http: Http3Server,
     hq: Hq,
+    /// Whether clients are told to make no new requests, also those that still shake hands.
+    going_away: bool,
 }
 
 impl From<Http3StreamHandle> for RequestId {
@@ -108,6 +110,7 @@ impl Connections {
         Self {
             http,
             hq: Hq::default(),
+            going_away: false,
         }
     }
 
@@ -131,6 +134,14 @@ impl Connections {
     /// What happened next.
     pub fn next_happening(&mut self) -> Option<Happening> {
         while let Some(event) = self.http.next_event() {
+            if let Http3ServerEvent::StateChange {
+                conn,
+                state: Http3State::Connected,
+            } = event
+                && self.going_away
+            {
+                self.say_goaway(conn);
+            }
             if let Some(happening) = happening(event) {
                 return Some(happening);
             }
@@ -184,17 +195,13 @@ impl Connections {
         })
     }
 
-    /// Reads some of a request's body: how much, and whether that is the end.
-    pub fn read(
-        &mut self,
-        id: RequestId,
-        buf: &mut [u8],
-        now: Instant,
-    ) -> Result<(usize, bool), Gone> {
+    /// Takes the next piece of a request's body, if there is one, and says whether that is the
+    /// end.
+    pub fn read(&mut self, id: RequestId, now: Instant) -> Result<(Option<Bytes>, bool), Gone> {
         if self.hq.speaks(id.conn) {
-            return Ok((0, true));
+            return Ok((None, true));
         }
-        self.http.read_data(now, id.into(), buf).map_err(|_e| Gone)
+        self.http.read_data_bytes(now, id.into()).map_err(|_e| Gone)
     }
 
     /// Sends as much of `data` as possible: how much that was.
@@ -243,10 +250,17 @@ impl Connections {
 
     /// Takes no new connections, and tells the clients to make no new requests.
     pub fn go_away(&mut self) {
+        self.going_away = true;
         self.http.stop_accepting();
         for conn in self.all() {
-            // One that is still shaking hands has no requests yet.
-            drop(self.http.send_goaway(conn));
+            self.say_goaway(conn);
+        }
+    }
+
+    fn say_goaway(&mut self, conn: ConnectionHandle) {
+        if let Err(e) = self.http.send_goaway(conn) {
+            // One that is still shaking hands is told when it is connected.
+            log::debug!("{conn:?}: no GOAWAY: {e}");
         }
     }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use neqo_udp::RecvBuf;
-use tokio::sync::mpsc::unbounded_channel;
+use tokio::{sync::mpsc::unbounded_channel, time::timeout};
 
 use super::{
     access_log::AccessLog,
@@ -26,6 +26,9 @@ use crate::{
 /// After the last response, nothing must have moved for so long before connections are closed: what was lost on the
 /// way is sent again in this time.
 const QUIET: Duration = Duration::from_secs(1);
+
+/// How long the last datagrams may take to leave, when the kernel does not take them at once.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Results of other threads that are taken in one turn.
 const MAX_FINISHED: usize = 256;
@@ -135,9 +138,28 @@ impl Driver {
         }
         self.connections.close(clock::now());
         // Best effort: the clients' idle timeouts do the rest.
-        drop(self.transmit());
+        match timeout(FAREWELL, self.flush()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => log::debug!("some clients are not told of the end: {e}"),
+            Err(_) => log::debug!("some clients are not told of the end: no room to send"),
+        }
         exchanges.abort(clock::now());
         Ok(())
+    }
+
+    /// Sends until nothing is left that could be sent now.
+    async fn flush(&mut self) -> io::Result<()> {
+        loop {
+            let next = self.transmit()?;
+            if self.port.is_blocked() {
+                self.port.writable().await?;
+            } else if next == Next::Now {
+                // Lets the time limit, and other sockets, have a turn.
+                tokio::task::yield_now().await;
+            } else {
+                return Ok(());
+            }
+        }
     }
 
     fn on_finished(&mut self, exchanges: &mut Exchanges, work: Finished) {

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use neqo_transport::server::ConnectionHandle;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -18,12 +18,6 @@ use crate::{
     body::{Done, PumpError, Pumped, Source},
     clock,
 };
-
-/// Memory that request bodies are read into, in bytes.
-const SLAB: usize = 256 << 10;
-
-/// The smallest buffer to read into, in bytes.
-const MIN_READ: usize = 16 << 10;
 
 /// Work that was done on a thread that may block.
 #[derive(Debug)]
@@ -64,13 +58,12 @@ pub struct Exchanges {
     access_log: AccessLog,
     finished: UnboundedSender<Finished>,
     running: BTreeMap<RequestId, Exchange>,
-    pool: BytesMut,
 }
 
 impl Exchanges {
     /// None yet. What is done on other threads comes back through `finished`.
     #[must_use]
-    pub fn new(
+    pub const fn new(
         service: Service,
         access_log: AccessLog,
         finished: UnboundedSender<Finished>,
@@ -80,7 +73,6 @@ impl Exchanges {
             access_log,
             finished,
             running: BTreeMap::new(),
-            pool: BytesMut::new(),
         }
     }
 
@@ -278,21 +270,15 @@ impl Exchanges {
                 // Not read, so that flow control holds the client back.
                 return;
             }
-            if self.pool.len() < MIN_READ {
-                self.pool = BytesMut::zeroed(SLAB);
-            }
-            let Ok((n, end)) = connections.read(id, &mut self.pool, now) else {
+            let Ok((piece, end)) = connections.read(id, now) else {
                 return self.end(id, true, now);
             };
             exchange.read = end;
-            let data = self.pool.split_to(n).freeze();
-            match &mut exchange.phase {
-                Phase::Echoing(pending) => *pending = data,
-                Phase::Counting(count) => *count += n as u64,
-                Phase::Planning | Phase::Sending(_) => {}
-            }
-            if n == 0 && !end {
-                return;
+            match (&mut exchange.phase, piece) {
+                (_, None) if !end => return,
+                (Phase::Echoing(pending), Some(data)) => *pending = data,
+                (Phase::Counting(count), Some(data)) => *count += data.len() as u64,
+                _ => {}
             }
         }
         match exchange.phase {
@@ -337,13 +323,12 @@ impl Exchanges {
 
 /// Reads what is there of a body that nobody wants, within bounds. Whether that was all of it.
 fn drain(id: RequestId, connections: &mut Connections, now: Instant) -> bool {
-    const MAX_READS: usize = 16;
-    let mut buf = [0; 4096];
+    const MAX_READS: usize = 48;
     for _ in 0..MAX_READS {
-        match connections.read(id, &mut buf, now) {
+        match connections.read(id, now) {
             Ok((_, true)) | Err(Gone) => return true,
-            Ok((0, false)) => return false,
-            Ok(_) => {}
+            Ok((None, false)) => return false,
+            Ok((Some(_), false)) => {}
         }
     }
     false
