@@ -154,7 +154,8 @@ impl Puppet {
         }
     }
 
-    /// Uses the next generation of keys without being asked, and without saying so if `silent`.
+    /// Uses the next generation of keys without being asked. It is for whoever makes packets to say so
+    /// in the Key Phase bit, or not.
     pub fn update_keys(&mut self) {
         let [.., application] = &mut self.spaces;
         if let Some(next) = application.seal.as_ref().and_then(|keys| keys.next().ok()) {
@@ -169,7 +170,7 @@ impl Puppet {
         let mut frame = Encoder::new();
         if let Some(largest) = space.and_then(|s| s.largest) {
             frame.encode_byte(2).encode_varint(largest);
-            frame.encode(&[0, 0, 0]);
+            frame.encode([0, 0, 0]);
         }
         frame.as_ref().to_vec()
     }
