@@ -123,7 +123,6 @@ fn mib() -> u64 {
 
 #[track_caller]
 fn is_bounded(what: &str, peak: u64) {
-    println!("{what}: {peak} KiB");
     assert!(peak > 1024, "{what}: {peak} KiB cannot be the truth");
     assert!(
         peak < LIMIT,
