@@ -110,14 +110,14 @@ impl Pair {
         let out = counted(&mut c.write_batch, || client.write_batch(*now, buf, BATCH));
         let to_server = carry(out, wire).map(|(d, stride)| {
             counted(&mut s.process_input, || {
-                server.process_input_owned(d, stride, *now)
-            })
+                server.process_input_owned(d, stride, *now);
+            });
         });
         let out = counted(&mut s.write_batch, || server.write_batch(*now, buf, BATCH));
         let to_client = carry(out, wire).map(|(d, stride)| {
             counted(&mut c.process_input, || {
-                client.process_input_owned(d, stride, *now)
-            })
+                client.process_input_owned(d, stride, *now);
+            });
         });
         to_server.or(to_client).is_some()
     }
