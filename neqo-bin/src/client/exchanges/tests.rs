@@ -361,11 +361,12 @@ async fn uploads_go_on_as_the_stream_takes_them() {
 
 #[tokio::test]
 async fn an_upload_that_is_not_wanted_stops() {
-    let (_dir, data) = upload(500_000);
+    let (_dir, data) = upload(4_000_000);
     let bench = bench(2, &["-d", &data]);
     let mut run = bench.start(2);
-    run.read().await;
-    run.read().await;
+    while !run.engine.sent.contains_key(&id(0)) {
+        run.read().await;
+    }
     run.on(Happening::StopSending(id(0)));
     let before = run.engine.sent[&id(0)];
     run.on(Happening::Writable(id(0)));
