@@ -284,3 +284,119 @@ impl Connections {
         self.http.transport().handles().collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::BytesMut;
+    use neqo_http3::{Http3Client, Http3ClientEvent, Http3Parameters};
+    use neqo_transport::{ConnectionParameters, RandomConnectionIdGenerator};
+
+    use super::*;
+    use crate::clock;
+
+    const BATCH: NonZeroUsize = NonZeroUsize::new(40).expect("is not zero");
+
+    struct Pair {
+        client: Http3Client,
+        server: Connections,
+        now: Instant,
+        events: Vec<Http3ClientEvent>,
+    }
+
+    fn segment(out: Transmit<'_>) -> Option<RecvSegment> {
+        let Transmit::Batch(batch) = out else {
+            return None;
+        };
+        Some(RecvSegment {
+            src: batch.source(),
+            dst: batch.destination(),
+            tos: batch.tos(),
+            stride: batch.datagram_size().get(),
+            data: BytesMut::from(batch.data()),
+        })
+    }
+
+    fn pair() -> Pair {
+        let now = clock::now();
+        let addr = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let identity = neqo_crypto::Identity::self_signed(&["example.com"]).unwrap();
+        let pins = vec![identity.sha256()];
+        let tls = neqo_crypto::Client::builder()
+            .verification(neqo_crypto::Verification::PinSha256(pins))
+            .build()
+            .unwrap();
+        let cids = || Box::new(RandomConnectionIdGenerator::new(8)) as Box<_>;
+        let params = ConnectionParameters::default().client_tls(tls);
+        let params = Http3Parameters::default().connection_parameters(params);
+        let client =
+            Http3Client::new("example.com", cids(), addr(1000), addr(443), params, now).unwrap();
+        let tls = neqo_crypto::Server::builder(identity).build().unwrap();
+        let server = Http3Server::new(now, tls, cids, Http3Parameters::default()).unwrap();
+        Pair {
+            client,
+            server: Connections::new(server),
+            now,
+            events: Vec::new(),
+        }
+    }
+
+    impl Pair {
+        fn to_server(&mut self) {
+            let mut buf = vec![0; 65_535];
+            while let Some(s) = segment(self.client.write_batch(self.now, &mut buf, BATCH)) {
+                self.server.input(s, self.now);
+            }
+            while self.server.next_happening().is_some() {}
+        }
+
+        fn to_client(&mut self) {
+            let mut buf = vec![0; 65_535];
+            while let Some(s) = segment(self.server.write(self.now, &mut buf, BATCH)) {
+                let d = Datagram::from_parts(s.src, s.dst, s.tos, s.data);
+                let stride = NonZeroUsize::new(s.stride).unwrap();
+                self.client.process_input_owned(d, stride, self.now);
+            }
+            self.events
+                .extend(std::iter::from_fn(|| self.client.next_event()));
+        }
+
+        fn run(&mut self) {
+            for _ in 0..200 {
+                self.to_server();
+                self.to_client();
+                self.now += Duration::from_millis(1);
+            }
+        }
+
+        fn goaways(&self) -> usize {
+            let goaway = |e: &&Http3ClientEvent| matches!(e, Http3ClientEvent::GoawayReceived);
+            self.events.iter().filter(goaway).count()
+        }
+    }
+
+    #[test]
+    fn goaway_in_the_middle_of_a_handshake() {
+        let mut pair = pair();
+        pair.to_server();
+        assert!(!pair.server.is_idle(), "the handshake has begun");
+        pair.server.go_away();
+        pair.run();
+        assert!(pair.client.state().active(), "{:?}", pair.client.state());
+        assert_eq!(pair.goaways(), 1);
+    }
+
+    #[test]
+    fn goaway_on_a_connection() {
+        let mut pair = pair();
+        pair.run();
+        assert_eq!(
+            (pair.client.state(), pair.goaways()),
+            (Http3State::Connected, 0)
+        );
+        pair.server.go_away();
+        pair.run();
+        assert_eq!(pair.goaways(), 1);
+    }
+}

@@ -151,6 +151,9 @@ impl Http3Server {
     pub fn send_goaway(&mut self, conn: ConnectionHandle) -> Res<()> {
         let quic = self.quic.connection_mut(conn).ok_or(Misuse::InvalidInput)?;
         let driver = self.connections.get_mut(conn).ok_or(Misuse::Unavailable)?;
+        if driver.state() == Http3State::Initializing {
+            return Err(Misuse::Unavailable.into());
+        }
         driver.core.send_goaway(quic)
     }
 
