@@ -343,7 +343,7 @@ mod tests {
     }
 
     impl Pair {
-        fn to_server(&mut self) {
+        fn reach_server(&mut self) {
             let mut buf = vec![0; 65_535];
             while let Some(s) = segment(self.client.write_batch(self.now, &mut buf, BATCH)) {
                 self.server.input(s, self.now);
@@ -351,7 +351,7 @@ mod tests {
             while self.server.next_happening().is_some() {}
         }
 
-        fn to_client(&mut self) {
+        fn reach_client(&mut self) {
             let mut buf = vec![0; 65_535];
             while let Some(s) = segment(self.server.write(self.now, &mut buf, BATCH)) {
                 let d = Datagram::from_parts(s.src, s.dst, s.tos, s.data);
@@ -364,8 +364,8 @@ mod tests {
 
         fn run(&mut self) {
             for _ in 0..200 {
-                self.to_server();
-                self.to_client();
+                self.reach_server();
+                self.reach_client();
                 self.now += Duration::from_millis(1);
             }
         }
@@ -379,7 +379,7 @@ mod tests {
     #[test]
     fn goaway_in_the_middle_of_a_handshake() {
         let mut pair = pair();
-        pair.to_server();
+        pair.reach_server();
         assert!(!pair.server.is_idle(), "the handshake has begun");
         pair.server.go_away();
         pair.run();
