@@ -29,10 +29,11 @@ pub fn complain(program: &str, e: &dyn Display) {
     drop(writeln!(io::stderr().lock(), "{program}: {e}"));
 }
 
-/// Sets logging up: `verbose` is how often `-v` was given, `first` the level of the first.
-pub fn log(verbose: u8, first: LevelFilter) {
+/// Sets logging up: `verbose` is how often `-v` was given; without one the level is `quiet`, with one `first`. RUST_LOG
+/// overrides both.
+pub fn log(verbose: u8, quiet: LevelFilter, first: LevelFilter) {
     let level = match verbose {
-        0 => None,
+        0 => Some(quiet),
         1 => Some(first),
         2 => Some(LevelFilter::Debug),
         _ => Some(LevelFilter::Trace),

@@ -104,13 +104,13 @@ fn main() -> Result<(), Box<dyn Error>> {
                         break;
                     }
                 },
-                Http3ClientEvent::StateChange(Http3State::Closing(e) | Http3State::Closed(e)) => {
+                Http3ClientEvent::StateChange(
+                    state @ (Http3State::Closing(_) | Http3State::Closed(_)),
+                ) => {
                     send(&mut client, &socket, &mut buf)?;
-                    return if e.is_error() {
-                        Err(e.to_string().into())
-                    } else {
-                        Ok(())
-                    };
+                    return state
+                        .failure()
+                        .map_or(Ok(()), |e| Err(e.to_string().into()));
                 }
                 _ => {}
             }

@@ -80,8 +80,9 @@ impl Settings {
         Ok(())
     }
 
-    /// Appends the payload of a SETTINGS frame: what differs from the default, and a reserved setting if `grease` says
-    /// which.
+    /// Appends the payload of a SETTINGS frame: those of QPACK, what differs from the default, and a reserved setting if
+    /// `grease` says which. Those of QPACK are said also when they are zero, so that nobody has to know what silence
+    /// means.
     pub(crate) fn encode(&self, grease: Option<u8>, out: &mut Vec<u8>) {
         let mut enc = Encoder::new_borrowed_vec(out);
         let mut put = |id: u64, value: u64| {
@@ -90,9 +91,9 @@ impl Settings {
         if let Some(v) = self.max_field_section_size {
             put(MAX_FIELD_SECTION_SIZE, v);
         }
+        put(QPACK_MAX_TABLE_CAPACITY, self.qpack_max_table_capacity);
+        put(QPACK_BLOCKED_STREAMS, self.qpack_blocked_streams);
         for (id, value) in [
-            (QPACK_MAX_TABLE_CAPACITY, self.qpack_max_table_capacity),
-            (QPACK_BLOCKED_STREAMS, self.qpack_blocked_streams),
             (ENABLE_CONNECT_PROTOCOL, self.enable_connect_protocol.into()),
             (H3_DATAGRAM, self.h3_datagram.into()),
         ] {
@@ -227,6 +228,13 @@ mod tests {
             assert_eq!(decode(&[(id, 0)]), Ok(Settings::default()));
             assert_eq!(decode(&[(id, 2)]), Err(Violation::HttpSettings));
         }
+    }
+
+    #[test]
+    fn qpack_is_always_said() {
+        let mut out = Vec::new();
+        Settings::default().encode(None, &mut out);
+        assert_eq!(out, [1, 0, 7, 0]);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 /// How field sections are compressed.
 ///
-/// The dynamic table capacity and the number of blocked streams are zero, which are the defaults of the settings that
-/// announce them (RFC 9204, Section 5), so there is nothing to announce.
+/// The dynamic table capacity and the number of blocked streams are zero, which are also the defaults of the settings
+/// that announce them (RFC 9204, Section 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
     use_huffman: bool,

@@ -163,6 +163,9 @@ pub enum Error {
     /// The handshake did not complete in time, or nothing ever answered.
     #[error("no answer during the handshake")]
     HandshakeTimeout,
+    /// So many probes in a row went unanswered (`ConnectionParameters::max_pto`).
+    #[error("the peer answers no probes")]
+    TooManyPtos,
     /// The peer lost the connection's state (RFC 9000 §10.3).
     #[error("stateless reset")]
     StatelessReset,
@@ -190,6 +193,7 @@ impl Error {
             | Self::PeerApplication { .. }
             | Self::IdleTimeout
             | Self::HandshakeTimeout
+            | Self::TooManyPtos
             | Self::StatelessReset => 0,
         }
     }

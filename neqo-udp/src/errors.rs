@@ -17,6 +17,26 @@ const IO: i32 = libc::EIO;
 #[cfg(windows)]
 const IO: i32 = i32::MIN; // Windows has no such error for sockets.
 
+/// What else ICMP messages are reported as (on Linux `icmp_err_convert` and `icmpv6_err_convert` have the tables):
+/// a protocol or host that is not there, a source route that fails, a parameter problem.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const ICMP: &[i32] = &[
+    libc::ENOPROTOOPT,
+    libc::EHOSTDOWN,
+    libc::ENONET,
+    libc::EPROTO,
+    libc::EOPNOTSUPP,
+];
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+const ICMP: &[i32] = &[
+    libc::ENOPROTOOPT,
+    libc::EHOSTDOWN,
+    libc::EPROTO,
+    libc::EOPNOTSUPP,
+];
+#[cfg(windows)]
+const ICMP: &[i32] = &[10042, 10064, 10045]; // WSAENOPROTOOPT, WSAEHOSTDOWN, WSAEOPNOTSUPP
+
 /// The meaning of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Meaning {
@@ -45,6 +65,8 @@ pub(crate) fn meaning(error: &io::Error) -> Meaning {
         Some(NO_BUFFERS) => return Meaning::NoBuffers,
         Some(TOO_BIG) => return Meaning::TooBig,
         Some(IO) => return Meaning::Invalid,
+        // hardening R3895: such a message can be forged; it must not end an endpoint.
+        Some(code) if ICMP.contains(&code) => return Meaning::Unreachable,
         _ => {}
     }
     match error.kind() {
@@ -84,6 +106,12 @@ mod tests {
             (libc::ENETUNREACH, Meaning::Unreachable),
             (libc::ENETDOWN, Meaning::Unreachable),
             (libc::EADDRNOTAVAIL, Meaning::Unreachable),
+            (libc::ENOPROTOOPT, Meaning::Unreachable),
+            (libc::EHOSTDOWN, Meaning::Unreachable),
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            (libc::ENONET, Meaning::Unreachable),
+            (libc::EPROTO, Meaning::Unreachable),
+            (libc::EOPNOTSUPP, Meaning::Unreachable),
             (libc::EPERM, Meaning::Denied),
             (libc::EACCES, Meaning::Denied),
             (libc::EBADF, Meaning::Fatal),

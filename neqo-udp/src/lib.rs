@@ -4,12 +4,29 @@
 //! offload when sending (GSO), coalescing when receiving (GRO, `recvmmsg`), the ECN field, and the
 //! local address of each datagram. It never waits: all calls are for a non-blocking socket.
 //!
+//! ```
+//! use neqo_udp::Socket;
+//!
+//! let socket = Socket::new(std::net::UdpSocket::bind("127.0.0.1:0")?)?;
+//! println!("{}: {} datagrams in one call", socket.local_addr(), socket.max_gso_segments());
+//! # Ok::<_, std::io::Error>(())
+//! ```
+//!
 //! UDP loses datagrams anyhow, so what only means that datagrams were lost is not an error here. It
 //! is an [`Outcome`] and a number in [`Stats`]. Errors are left for a socket that is of no use any
 //! more.
 //!
 //! The DSCP part of a [`Tos`](neqo_common::Tos) is neither sent nor reported: `quinn-udp` passes the
 //! ECN field only.
+//!
+//! # Structure
+//!
+//! | module | what it owns |
+//! |---|---|
+//! | `send` | a batch of one size for one destination, in one call or several |
+//! | `recv`, `buffer` | what one call received, as slices of memory that is used again ([`RecvBuf`]) |
+//! | `errors` | which errors of a system mean that a datagram was lost |
+//! | `stats` | what was lost and what was refused |
 
 #![forbid(unsafe_code)]
 

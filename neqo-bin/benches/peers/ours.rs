@@ -14,7 +14,6 @@ use std::{
 use bytes::Bytes;
 use neqo_bin::{
     clock,
-    proto::Protocol,
     runtime::{
         port::Port,
         signals::Signals,
@@ -63,12 +62,11 @@ impl Peer for Ours {
             runtime().block_on(async {
                 let cids = || Box::new(RandomConnectionIdGenerator::new(CID_LEN)) as Box<_>;
                 let server = Http3Server::new(clock::now(), tls, cids, params).unwrap();
-                let engine = server::h3::H3::new(server);
+                let connections = server::connections::Connections::new(server);
                 let (_stop, signals) = Signals::manual();
-                server::driver::Driver::new(engine, Port::new(socket).unwrap())
+                server::driver::Driver::new(connections, Port::new(socket).unwrap())
                     .serve(
                         Service::new(None).unwrap(),
-                        Protocol::H3,
                         AccessLog::disabled(),
                         Duration::ZERO,
                         signals,

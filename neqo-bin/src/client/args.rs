@@ -237,8 +237,8 @@ fn method(s: &str) -> Result<String, String> {
 }
 
 //= rfc9114#section-4.2
-//# An endpoint MUST NOT generate
-//# an HTTP/3 field section containing connection-specific fields;
+//# An endpoint MUST NOT generate an HTTP/3 field section containing
+//# connection-specific fields;
 const CONNECTION_SPECIFIC: [&str; 5] = [
     "connection",
     "keep-alive",
@@ -260,6 +260,9 @@ fn field(s: &str) -> Result<Field, String> {
         return Err("the host comes from the URL; to reach another address use --resolve".into());
     }
     let value = value.trim_matches([' ', '\t']);
+    if name == "te" && !value.eq_ignore_ascii_case("trailers") {
+        return Err("te can only be \"trailers\" in HTTP/3".into());
+    }
     // hardening R3719
     if value.bytes().any(|b| matches!(b, b'\r' | b'\n' | 0)) {
         return Err("a header value cannot contain CR, LF or NUL".into());
@@ -355,6 +358,9 @@ mod tests {
         assert!(parse(["neqo-client", "demo", "--sizes", "1X"]).is_err());
     }
 
+    //= rfc9114#section-4.2 type=test
+    //# An endpoint MUST NOT generate an HTTP/3 field section containing
+    //# connection-specific fields;
     #[test]
     fn headers() {
         let a = fetch(&["-H", "X-Thing:  a b ", "-H", "accept:*/*", "https://h/"]).unwrap();
@@ -378,6 +384,7 @@ mod tests {
             "a b: c",
             "Connection: close",
             "Host: x",
+            "TE: gzip",
             "a: b\r\nc: d",
         ] {
             assert!(fetch(&["-H", bad, "https://h/"]).is_err(), "{bad:?}");

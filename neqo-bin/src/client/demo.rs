@@ -6,7 +6,6 @@ use std::{
     net::SocketAddr,
     path::Path,
     thread,
-    time::Instant,
 };
 
 use clap::Parser as _;
@@ -68,7 +67,7 @@ pub async fn run(args: &DemoArgs, signals: &Signals) -> Result<(), Failure> {
     ));
     let started = clock::now();
     let fetched = fetch(&fetch_args(args, &server, &out, &samples)?, signals).await;
-    let elapsed = started.elapsed_at(clock::now());
+    let elapsed = clock::now().saturating_duration_since(started);
     server.stop()?;
     fetched?;
     for sample in &samples {
@@ -89,17 +88,6 @@ pub async fn run(args: &DemoArgs, signals: &Signals) -> Result<(), Failure> {
         BinaryBytes(rate(total, elapsed))
     ));
     Ok(())
-}
-
-/// `Instant::elapsed` reads a clock of its own.
-trait ElapsedAt {
-    fn elapsed_at(&self, now: Instant) -> std::time::Duration;
-}
-
-impl ElapsedAt for Instant {
-    fn elapsed_at(&self, now: Instant) -> std::time::Duration {
-        now.saturating_duration_since(*self)
-    }
 }
 
 fn internal(e: &dyn std::fmt::Display) -> Error {
@@ -131,9 +119,13 @@ fn fetch_args(
     if demo.stats {
         line.push("--stats".into());
     }
-    let urls = samples.iter().map(|s| format!("https://{}/{}", server.addr, s.name));
+    let urls = samples
+        .iter()
+        .map(|s| format!("https://{}/{}", server.addr, s.name));
     line.extend(urls);
-    let mut fetch = args::Cli::try_parse_from(line).map_err(|e| internal(&e))?.fetch;
+    let mut fetch = args::Cli::try_parse_from(line)
+        .map_err(|e| internal(&e))?
+        .fetch;
     fetch.output.verbose = demo.verbose;
     Ok(fetch)
 }
@@ -195,7 +187,8 @@ async fn serve(root: &Path) -> Result<Served, Error> {
     let work = async move {
         let server = Bound::new(args).await.map_err(|e| e.to_string())?;
         let addr = server.addrs().next().ok_or("no socket")?;
-        let _ = ready.send((addr, server.certificate().identity.sha256()));
+        let known = (addr, server.certificate().identity.sha256());
+        ready.send(known).map_err(|_known| "the client is gone")?;
         server
             .serve(AccessLog::disabled(), signals)
             .await

@@ -98,6 +98,8 @@ impl<E: Engine> Driver<E> {
         let deadline = Next::At(clock::now() + timeout);
         loop {
             let more = self.receive().map_err(|e| connect_error(&peer, &e))?;
+            // Timers run when there is output, so this comes before the events.
+            let next = self.transmit().map_err(|e| connect_error(&peer, &e))?;
             while let Some(happening) = self.engine.next(clock::now()) {
                 match happening {
                     Happening::Ready => return Ok(()),
@@ -111,7 +113,6 @@ impl<E: Engine> Driver<E> {
             if self.port.was_refused() && !self.received {
                 return Err(Error::Refused { peer });
             }
-            let next = self.transmit().map_err(|e| connect_error(&peer, &e))?;
             tokio::select! {
                 biased;
                 () = signals.more_than(0) => return Err(Error::Interrupted),
@@ -153,6 +154,12 @@ impl<E: Engine> Driver<E> {
         Ok(exchanges.into_outcomes())
     }
 
+    fn happenings(&mut self, exchanges: &mut Exchanges<'_>, now: Instant) {
+        while let Some(happening) = self.engine.next(now) {
+            exchanges.on(happening, &mut self.engine, now);
+        }
+    }
+
     async fn exchange(
         &mut self,
         exchanges: &mut Exchanges<'_>,
@@ -163,9 +170,7 @@ impl<E: Engine> Driver<E> {
         loop {
             let more = self.receive()?;
             let now = clock::now();
-            while let Some(happening) = self.engine.next(now) {
-                exchanges.on(happening, &mut self.engine, now);
-            }
+            self.happenings(exchanges, now);
             while let Ok(report) = reports.try_recv() {
                 exchanges.on_report(report, &mut self.engine, now);
             }
@@ -177,10 +182,15 @@ impl<E: Engine> Driver<E> {
                 return Ok(());
             }
             let next = more.or(self.transmit()?);
+            // Timers run when there is output, and may end the connection.
+            self.happenings(exchanges, now);
+            if exchanges.is_done() {
+                return Ok(());
+            }
             tokio::select! {
                 biased;
                 () = signals.more_than(0) => exchanges.fail(|_url| Error::Interrupted),
-                ready = self.port.ready() => ready?,
+                io = self.port.ready() => io?,
                 Some(report) = reports.recv() => {
                     exchanges.on_report(report, &mut self.engine, clock::now());
                 }

@@ -16,8 +16,8 @@ pub type Fields = Vec<(String, Vec<u8>)>;
 pub enum Happening {
     /// Requests can be made.
     Ready,
-    /// The header section of a final response.
-    Headers(StreamId, Fields),
+    /// The header section of a final response, and whether that is all of it.
+    Headers(StreamId, Fields, bool),
     /// Some of a body, or its end, can be read.
     Readable(StreamId),
     /// More of an upload can be sent.
@@ -60,9 +60,8 @@ pub trait Engine: Debug {
         length: Option<u64>,
         now: Instant,
     ) -> Result<StreamId, Refusal>;
-    /// Reads some of a body: how much, and whether that is the end.
-    fn read(&mut self, id: StreamId, buf: &mut [u8], now: Instant)
-    -> Result<(usize, bool), String>;
+    /// Takes the next piece of a body, if there is one, and says whether that is the end.
+    fn read(&mut self, id: StreamId, now: Instant) -> Result<(Option<Bytes>, bool), String>;
     /// Sends as much of `data` as possible: how much that was.
     fn send(&mut self, id: StreamId, data: Bytes, now: Instant) -> Result<usize, String>;
     /// Ends an upload.

@@ -48,15 +48,17 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// Nothing listens there.
-    #[error("connection to {peer} refused; is a QUIC server listening on that UDP port?")]
+    /// Nothing listens there, or there is no way to it.
+    #[error(
+        "{peer} refuses connections; check that a QUIC server listens on that UDP port and that there is a route to it"
+    )]
     Refused {
         /// Host, port and address.
         peer: String,
     },
     /// Nobody answered.
     #[error(
-        "no answer from {peer} within {} s; check the port, a firewall that drops UDP, or raise --connect-timeout",
+        "no answer from {peer} within {:.1} s; check the port, a firewall that drops UDP, or raise --connect-timeout",
         timeout.as_secs_f64()
     )]
     NoAnswer {
@@ -80,6 +82,14 @@ pub enum Error {
     Certificate {
         /// The host whose certificate it is.
         host: String,
+        /// Why.
+        reason: String,
+    },
+    /// Nothing that a certificate could be verified against.
+    #[error(
+        "no certificate can be verified, because this system's certificate authorities cannot be used: {reason}; name a file of trusted ones with --cacert, or the server's certificate with --pin-sha256"
+    )]
+    NoAuthorities {
         /// Why.
         reason: String,
     },
@@ -125,7 +135,7 @@ impl Error {
             Self::Write { .. } => Exit::Write,
             Self::Resolve { .. } => Exit::Resolve,
             Self::Refused { .. } | Self::NoAnswer { .. } | Self::Connect { .. } => Exit::Connect,
-            Self::Certificate { .. } => Exit::Certificate,
+            Self::Certificate { .. } | Self::NoAuthorities { .. } => Exit::Certificate,
             Self::Lost { .. } => Exit::Lost,
             Self::Partial { .. } => Exit::Partial,
             Self::HttpStatus { .. } => Exit::HttpStatus,

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::BytesMut;
+use bytes::Bytes;
 use neqo_transport::StreamId;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -22,10 +22,11 @@ use super::{
 };
 use crate::body::{Done, PumpError, Pumped, Source};
 
-/// Memory that bodies are read into, in bytes; cut into as many pieces as reads fill.
-const SLAB: usize = 256 << 10;
+/// How much goes to the writer at once, in bytes: enough for few messages between the threads, and not so much that
+/// the disk would wait for the network.
+const MAX_BATCH: usize = 256 << 10;
 
-/// Reading with less room than this would make too many small pieces, in bytes.
+/// Reading with less room than this would make too many small batches, in bytes.
 const MIN_READ: usize = 16 << 10;
 
 /// What a run is to do, besides the targets.
@@ -71,7 +72,6 @@ pub struct Exchanges<'j> {
     outcomes: Vec<Outcome>,
     /// For another connection: the server would not take them on this one.
     leftover: Vec<Target>,
-    pool: BytesMut,
 }
 
 impl<'j> Exchanges<'j> {
@@ -93,7 +93,6 @@ impl<'j> Exchanges<'j> {
             saving: Vec::new(),
             outcomes: Vec::new(),
             leftover: Vec::new(),
-            pool: BytesMut::new(),
         }
     }
 
@@ -115,7 +114,12 @@ impl<'j> Exchanges<'j> {
         match happening {
             Happening::Ready => self.tls = engine.tls().unwrap_or_default(),
             Happening::Creatable => {}
-            Happening::Headers(id, fields) => self.on_headers(id, &fields, engine),
+            Happening::Headers(id, fields, whole) => {
+                self.on_headers(id, &fields, engine);
+                if whole {
+                    self.on_end(id, engine, now);
+                }
+            }
             Happening::Readable(id) => self.read(id, engine, now),
             Happening::Writable(id) => self.upload(id, engine, now),
             Happening::Reset(id, error) => self.on_reset(id, error, engine),
@@ -239,6 +243,13 @@ impl<'j> Exchanges<'j> {
         }
     }
 
+    fn on_end(&mut self, id: StreamId, engine: &mut impl Engine, now: Instant) {
+        if let Some(exchange) = self.running.get_mut(&id) {
+            exchange.transfer.on_end(&self.writer, &self.job.rules, now);
+            self.settle(id, engine);
+        }
+    }
+
     fn on_reset(&mut self, id: StreamId, error: u64, engine: &impl Engine) {
         let Some(mut exchange) = self.running.remove(&id) else {
             return;
@@ -258,26 +269,19 @@ impl<'j> Exchanges<'j> {
         };
         let transfer = &mut exchange.transfer;
         while transfer.room() >= MIN_READ {
-            if self.pool.len() < MIN_READ {
-                self.pool = BytesMut::zeroed(SLAB);
+            let most = transfer.room().min(MAX_BATCH);
+            let (pieces, more) = take_pieces(engine, id, most, now);
+            if !pieces.is_empty() {
+                transfer.on_data(pieces, &self.writer);
             }
-            let most = transfer.room().min(self.pool.len());
-            let (n, end) = match engine.read(id, &mut self.pool[..most], now) {
-                Ok(read) => read,
-                Err(reason) => {
+            match more {
+                More::Maybe => {}
+                More::Later => break,
+                More::Never => transfer.on_end(&self.writer, &self.job.rules, now),
+                More::Broken(reason) => {
                     let url = transfer.url();
                     transfer.on_failure(Error::Partial { url, reason }, &self.writer);
-                    break;
                 }
-            };
-            if n > 0 {
-                transfer.on_data(self.pool.split_to(n).freeze(), &self.writer);
-            }
-            if end {
-                transfer.on_end(&self.writer, &self.job.rules, now);
-            }
-            if n == 0 || end {
-                break;
             }
         }
         self.settle(id, engine);
@@ -291,7 +295,12 @@ impl<'j> Exchanges<'j> {
         let Some(source) = &mut exchange.upload else {
             return;
         };
-        let pumped = source.pump(|data| engine.send(id, data, now));
+        let transfer = &mut exchange.transfer;
+        let pumped = source.pump(|data| {
+            let sent = engine.send(id, data, now);
+            transfer.on_sent(*sent.as_ref().unwrap_or(&0));
+            sent
+        });
         if let Some(job) = source.job() {
             let reads = self.reads.clone();
             tokio::task::spawn_blocking(move || drop(reads.send((id, job.run()))));
@@ -350,3 +359,46 @@ impl<'j> Exchanges<'j> {
         Some(self.saving.swap_remove(at))
     }
 }
+
+/// What to expect of a body after some pieces of it.
+enum More {
+    /// The batch is full, the body perhaps not over.
+    Maybe,
+    /// Nothing before more arrives.
+    Later,
+    /// That was the end.
+    Never,
+    /// The stream is of no use any more.
+    Broken(String),
+}
+
+/// Takes pieces of a body until they have `most` bytes or slightly more, as long as there are any.
+fn take_pieces(
+    engine: &mut impl Engine,
+    id: StreamId,
+    most: usize,
+    now: Instant,
+) -> (Vec<Bytes>, More) {
+    let mut pieces = Vec::new();
+    let mut len = 0;
+    while len < most {
+        match engine.read(id, now) {
+            Ok((piece, end)) => {
+                let later = piece.is_none();
+                len += piece.as_ref().map_or(0, Bytes::len);
+                pieces.extend(piece);
+                if end {
+                    return (pieces, More::Never);
+                }
+                if later {
+                    return (pieces, More::Later);
+                }
+            }
+            Err(reason) => return (pieces, More::Broken(reason)),
+        }
+    }
+    (pieces, More::Maybe)
+}
+
+#[cfg(test)]
+mod tests;

@@ -166,12 +166,10 @@ impl Run {
             let before = outcomes.len();
             let result = match self.network.alpn {
                 Protocol::H3 => {
-                    Box::pin(self.once::<H3>(&group.origin, targets.clone(), &mut signals))
-                        .await
+                    Box::pin(self.once::<H3>(&group.origin, targets.clone(), &mut signals)).await
                 }
                 Protocol::HqInterop => {
-                    Box::pin(self.once::<Hq>(&group.origin, targets.clone(), &mut signals))
-                        .await
+                    Box::pin(self.once::<Hq>(&group.origin, targets.clone(), &mut signals)).await
                 }
             };
             match result {
@@ -225,8 +223,15 @@ impl Run {
         origin: &Origin,
         signals: &mut Signals,
     ) -> Result<Driver<E>, Error> {
-        let addrs = resolve(origin, &self.network).await?;
         let started = clock::now();
+        let addrs = tokio::select! {
+            () = signals.more_than(0) => return Err(Error::Interrupted),
+            found = resolve(origin, &self.network) => found?,
+            () = tokio::time::sleep(self.job.connect_timeout) => return Err(Error::Resolve {
+                host: origin.host.to_string(),
+                reason: "the resolver does not answer".into(),
+            }),
+        };
         let mut failure = None;
         for (n, addr) in addrs.iter().enumerate() {
             let left = u32::try_from(addrs.len() - n).unwrap_or(u32::MAX);

@@ -47,13 +47,13 @@ impl H3 {
                 stream_id,
                 headers,
                 interim: false,
-                ..
+                fin,
             } => {
                 let fields = headers
                     .iter()
                     .map(|h| (h.name().to_owned(), h.value().to_vec()))
                     .collect();
-                Happening::Headers(stream_id, fields)
+                Happening::Headers(stream_id, fields, fin)
             }
             Http3ClientEvent::DataReadable { stream_id } => Happening::Readable(stream_id),
             Http3ClientEvent::DataWritable { stream_id } => Happening::Writable(stream_id),
@@ -114,13 +114,8 @@ impl Engine for H3 {
             })
     }
 
-    fn read(
-        &mut self,
-        id: StreamId,
-        buf: &mut [u8],
-        now: Instant,
-    ) -> Result<(usize, bool), String> {
-        self.0.read_data(now, id, buf).map_err(|e| e.to_string())
+    fn read(&mut self, id: StreamId, now: Instant) -> Result<(Option<Bytes>, bool), String> {
+        self.0.read_data_bytes(now, id).map_err(|e| e.to_string())
     }
 
     fn send(&mut self, id: StreamId, data: Bytes, now: Instant) -> Result<usize, String> {

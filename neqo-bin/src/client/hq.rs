@@ -100,13 +100,8 @@ impl Engine for Hq {
         Ok(id)
     }
 
-    fn read(
-        &mut self,
-        id: StreamId,
-        buf: &mut [u8],
-        _now: Instant,
-    ) -> Result<(usize, bool), String> {
-        self.0.stream_recv(id, buf).map_err(|e| e.to_string())
+    fn read(&mut self, id: StreamId, _now: Instant) -> Result<(Option<Bytes>, bool), String> {
+        self.0.stream_recv_bytes(id).map_err(|e| e.to_string())
     }
 
     fn send(&mut self, _id: StreamId, _data: Bytes, _now: Instant) -> Result<usize, String> {

@@ -27,6 +27,8 @@ use args::{Cli, Command};
 use exit::Exit;
 use fetch::{Failure, fetch};
 
+use log::LevelFilter;
+
 use crate::{runtime::signals::Signals, startup};
 
 /// Runs the program.
@@ -43,7 +45,8 @@ where
         Some(Command::Demo(demo)) => demo.verbose,
         None => cli.fetch.output.verbose,
     };
-    startup::log(verbose, log::LevelFilter::Warn);
+    // What goes wrong is reported once, by us.
+    startup::log(verbose, LevelFilter::Off, LevelFilter::Warn);
     let exit = match startup::block_on(run(cli)) {
         Ok(Ok(())) => Exit::Success,
         Ok(Err(failure)) => failure.report(),

@@ -3,13 +3,17 @@
 
 use std::{
     fs::{self, File, Permissions},
-    io::{self, Stdout, Write as _},
+    io::{self, IoSlice, Stdout, Write},
     path::{Path, PathBuf},
 };
 
+use bytes::Bytes;
 use tempfile::NamedTempFile;
 
 use super::{args::OutputArgs, error::Error, filename::Names, target::Group};
+
+/// Pieces that one system call writes.
+const MAX_SLICES: usize = 64;
 
 /// Where a body is to go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,19 +74,15 @@ pub fn destinations(args: &OutputArgs, groups: &[Group]) -> Result<Vec<Destinati
 
 /// Mistakes that are better found before a connection is made.
 fn check_file(path: &Path) -> Result<(), Error> {
-    let fail = |kind| {
-        Err(Error::Write {
-            path: path.to_owned(),
-            source: io::Error::from(kind),
-        })
+    let checked = if path.is_dir() {
+        Err(io::ErrorKind::IsADirectory.into())
+    } else {
+        fs::metadata(parent(path)).map(drop)
     };
-    if path.is_dir() {
-        return fail(io::ErrorKind::IsADirectory);
-    }
-    if !parent(path).is_dir() {
-        return fail(io::ErrorKind::NotFound);
-    }
-    Ok(())
+    checked.map_err(|source| Error::Write {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn parent(path: &Path) -> &Path {
@@ -140,12 +140,12 @@ impl Sink {
         Ok(Self::Partial { file, target })
     }
 
-    /// Writes all of `data`.
-    pub fn write(&mut self, data: &[u8]) -> io::Result<()> {
+    /// Writes all of `pieces`, one after the other.
+    pub fn write(&mut self, pieces: &[Bytes]) -> io::Result<()> {
         match self {
-            Self::Stdout(out) => out.write_all(data),
-            Self::Direct(file) => file.write_all(data),
-            Self::Partial { file, .. } => file.as_file_mut().write_all(data),
+            Self::Stdout(out) => write_all(out, pieces),
+            Self::Direct(file) => write_all(file, pieces),
+            Self::Partial { file, .. } => write_all(file.as_file_mut(), pieces),
         }
     }
 
@@ -160,6 +160,28 @@ impl Sink {
             }
         }
     }
+}
+
+/// Writes pieces that lie scattered in memory with few system calls.
+fn write_all(out: &mut impl Write, pieces: &[Bytes]) -> io::Result<()> {
+    for some in pieces.chunks(MAX_SLICES) {
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        for (slice, piece) in slices.iter_mut().zip(some) {
+            *slice = IoSlice::new(piece);
+        }
+        let mut left = &mut slices[..];
+        // Leaves nothing where nothing is to be written.
+        IoSlice::advance_slices(&mut left, 0);
+        while !left.is_empty() {
+            match out.write_vectored(left) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => IoSlice::advance_slices(&mut left, n),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What any program gives a new file; the umask still applies.
@@ -261,14 +283,14 @@ mod tests {
         let path = dir.path().join("f");
         let destination = Destination::File(path.clone());
         let mut sink = Sink::open(&destination).unwrap();
-        sink.write(b"abc").unwrap();
+        sink.write(&[Bytes::from_static(b"abc")]).unwrap();
         assert!(!path.exists());
         drop(sink);
         assert_eq!(entries(dir.path()), 0, "the temporary file is gone");
 
         let mut sink = Sink::open(&destination).unwrap();
-        sink.write(b"abc").unwrap();
-        sink.write(b"def").unwrap();
+        sink.write(&[Bytes::from_static(b"abc")]).unwrap();
+        sink.write(&[Bytes::from_static(b"def")]).unwrap();
         sink.complete().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"abcdef");
         assert_eq!(entries(dir.path()), 1);
@@ -281,11 +303,11 @@ mod tests {
         fs::write(&path, b"old").unwrap();
         let destination = Destination::File(path.clone());
         let mut sink = Sink::open(&destination).unwrap();
-        sink.write(b"n").unwrap();
+        sink.write(&[Bytes::from_static(b"n")]).unwrap();
         drop(sink);
         assert_eq!(fs::read(&path).unwrap(), b"old");
         let mut sink = Sink::open(&destination).unwrap();
-        sink.write(b"new").unwrap();
+        sink.write(&[Bytes::from_static(b"new")]).unwrap();
         sink.complete().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
     }
@@ -301,7 +323,7 @@ mod tests {
         fs::set_permissions(&real, Permissions::from_mode(0o640)).unwrap();
         symlink(&real, &link).unwrap();
         let mut sink = Sink::open(&Destination::File(link.clone())).unwrap();
-        sink.write(b"new").unwrap();
+        sink.write(&[Bytes::from_static(b"new")]).unwrap();
         sink.complete().unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read(&real).unwrap(), b"new");
@@ -316,8 +338,56 @@ mod tests {
     fn devices_are_written_directly() {
         let mut sink = Sink::open(&Destination::File("/dev/null".into())).unwrap();
         assert!(matches!(sink, Sink::Direct(_)));
-        sink.write(b"gone").unwrap();
+        sink.write(&[Bytes::from_static(b"gone")]).unwrap();
         sink.complete().unwrap();
         assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
+
+    /// Takes a few bytes at a time, and every second call is interrupted.
+    #[derive(Default)]
+    struct Reluctant {
+        calls: usize,
+        got: Vec<u8>,
+    }
+
+    impl Write for Reluctant {
+        fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+            self.write_vectored(&[IoSlice::new(data)])
+        }
+
+        fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+            self.calls += 1;
+            if self.calls.is_multiple_of(2) {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let all = slices
+                .iter()
+                .flat_map(|s| s.iter().copied())
+                .collect::<Vec<u8>>();
+            let n = all.len().min(7);
+            self.got.extend_from_slice(&all[..n]);
+            Ok(n)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn scattered_pieces_arrive_in_order() {
+        let data: Vec<u8> = (0..=255).cycle().take(1000).collect();
+        for size in [1, 5, 7, 1000] {
+            let mut pieces: Vec<_> = data.chunks(size).map(Bytes::copy_from_slice).collect();
+            pieces.insert(pieces.len() / 2, Bytes::new());
+            let mut out = Reluctant::default();
+            write_all(&mut out, &pieces).unwrap();
+            assert_eq!(out.got, data);
+        }
+        let mut out = Reluctant::default();
+        write_all(&mut out, &[Bytes::new()]).unwrap();
+        assert_eq!(out.calls, 0);
+        let e = write_all(&mut &mut [0; 3][..], &[Bytes::from_static(b"four")]).unwrap_err();
+        assert_eq!(e.kind(), io::ErrorKind::WriteZero);
     }
 }

@@ -29,6 +29,8 @@ pub struct Summary {
     pub status: Option<u16>,
     /// The size of the body.
     pub bytes: u64,
+    /// The size of the upload as far as it was sent; zero when there is none.
+    pub sent: u64,
     /// From the request to the last byte.
     pub elapsed: Duration,
     /// The application protocol.
@@ -55,12 +57,15 @@ impl Display for Summary {
             Some(status) => write!(f, "{status}")?,
             None => f.write_str("done")?,
         }
+        write!(f, ", {} bytes", self.bytes)?;
+        if self.sent > 0 {
+            write!(f, " received, {} bytes sent", self.sent)?;
+        }
         write!(
             f,
-            ", {} bytes in {:.3} s ({}/s), {}, {}",
-            self.bytes,
+            " in {:.3} s ({}/s), {}, {}",
             self.elapsed.as_secs_f64(),
-            BinaryBytes(rate(self.bytes, self.elapsed)),
+            BinaryBytes(rate(self.bytes.max(self.sent), self.elapsed)),
             self.protocol,
             self.tls.cipher,
         )?;
@@ -84,6 +89,7 @@ mod tests {
             url: "https://h/x".into(),
             status: Some(200),
             bytes: 3 << 20,
+            sent: 0,
             elapsed: Duration::from_millis(1500),
             protocol: Protocol::H3,
             tls: Tls {
@@ -96,6 +102,17 @@ mod tests {
             s.to_string(),
             "https://h/x: 200, 3145728 bytes in 1.500 s (2.00 MiB/s), h3, TLS_AES_128_GCM_SHA256, X25519MLKEM768"
         );
+        s.bytes = 8;
+        s.sent = 6 << 20;
+        assert!(
+            s.to_string().contains(
+                ": 200, 8 bytes received, 6291456 bytes sent in 1.500 s (4.00 MiB/s), h3"
+            ),
+            "{s}"
+        );
+        s.bytes = 9 << 20;
+        assert!(s.to_string().contains("(6.00 MiB/s)"), "{s}");
+        (s.bytes, s.sent) = (3 << 20, 0);
         s.status = None;
         s.protocol = Protocol::HqInterop;
         s.tls.group = None;

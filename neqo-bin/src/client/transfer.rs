@@ -52,6 +52,7 @@ pub struct Transfer {
     status: Option<u16>,
     expected: Option<u64>,
     received: u64,
+    sent: u64,
     state: State,
 }
 
@@ -69,6 +70,7 @@ impl Transfer {
             status: None,
             expected: None,
             received: 0,
+            sent: 0,
             state: State::Receiving,
         }
     }
@@ -158,16 +160,21 @@ impl Transfer {
         }
     }
 
-    /// A piece of the body.
-    pub fn on_data(&mut self, data: Bytes, writer: &Writer) {
+    /// The stream has taken so many bytes of the upload.
+    pub const fn on_sent(&mut self, bytes: usize) {
+        self.sent = self.sent.saturating_add(bytes as u64);
+    }
+
+    /// The next pieces of the body.
+    pub fn on_data(&mut self, pieces: Vec<Bytes>, writer: &Writer) {
         if !self.is_receiving() || !self.open(writer) {
             return;
         }
-        self.received += data.len() as u64;
+        self.received += pieces.iter().map(|p| p.len() as u64).sum::<u64>();
         if let Some(bar) = &self.bar {
             bar.set_position(self.received);
         }
-        self.outbox.write(writer, data);
+        self.outbox.write(writer, pieces);
     }
 
     /// The stream ended as the server wanted.
@@ -228,6 +235,7 @@ impl Transfer {
             url: self.url(),
             status: self.status,
             bytes: self.received,
+            sent: self.sent,
             elapsed,
             protocol: rules.protocol,
             tls: tls.clone(),
@@ -346,7 +354,7 @@ mod tests {
 
         fn data(&mut self, data: &'static [u8]) {
             self.transfer
-                .on_data(Bytes::from_static(data), &self.writer);
+                .on_data(vec![Bytes::from_static(data)], &self.writer);
         }
 
         fn end(&mut self) {

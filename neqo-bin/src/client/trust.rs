@@ -12,11 +12,32 @@ pub fn tls(args: &TrustArgs) -> Result<Client, Error> {
             "SSLKEYLOGFILE: {e}; name a file that can be written, or unset it"
         ))
     })?;
+    let by_platform = matches!(verification, Verification::Platform);
     Client::builder()
         .verification(verification)
         .key_log(key_log)
         .build()
-        .map_err(|e| Error::Internal(e.to_string()))
+        .map_err(|e| unusable(e, by_platform, args))
+}
+
+/// Why there is no TLS configuration. A configuration that does not fit is that of the authorities: all else is ours.
+fn unusable(error: neqo_crypto::Error, by_platform: bool, args: &TrustArgs) -> Error {
+    match (error, &args.cacert) {
+        (neqo_crypto::Error::Config(reason), _) if by_platform => Error::NoAuthorities {
+            reason: one_line(&reason),
+        },
+        (neqo_crypto::Error::Config(reason), Some(path)) => Error::Usage(format!(
+            "{} cannot be used: {}; --cacert takes certificates of authorities in PEM form",
+            path.display(),
+            one_line(&reason)
+        )),
+        (e, _) => Error::Internal(e.to_string()),
+    }
+}
+
+/// Libraries may say more than fits a line.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn verification(args: &TrustArgs) -> Result<Verification, Error> {
@@ -73,6 +94,28 @@ mod tests {
             matches!(verification(&pinned).unwrap(), Verification::PinSha256(p) if p == [[3; 32]])
         );
         assert!(tls(&pinned).is_ok());
+    }
+
+    #[test]
+    fn who_is_to_blame_for_bad_authorities() {
+        let config = || neqo_crypto::Error::Config("none\nfound".into());
+        let none = TrustArgs::default();
+        let e = unusable(config(), true, &none);
+        assert_eq!(e.exit(), Exit::Certificate);
+        let text = e.to_string();
+        assert!(
+            text.contains("none found") && text.contains("--cacert"),
+            "{text}"
+        );
+        let file = TrustArgs {
+            cacert: Some("/some/ca.pem".into()),
+            ..TrustArgs::default()
+        };
+        let e = unusable(config(), false, &file);
+        assert_eq!(e.exit(), Exit::Usage);
+        assert!(e.to_string().contains("/some/ca.pem"), "{e}");
+        let e = unusable(neqo_crypto::Error::State, true, &none);
+        assert_eq!(e.exit(), Exit::Internal);
     }
 
     #[test]

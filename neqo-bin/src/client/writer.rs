@@ -14,7 +14,7 @@ pub const MAX_QUEUED: usize = 2 << 20;
 
 enum Command {
     Open(usize, Box<Sink>),
-    Write(usize, Bytes),
+    Write(usize, Vec<Bytes>),
     Complete(usize),
     Abort(usize),
 }
@@ -137,10 +137,10 @@ impl Outbox {
         MAX_QUEUED.saturating_sub(self.queued)
     }
 
-    /// Queues a piece of the body.
-    pub fn write(&mut self, writer: &Writer, data: Bytes) {
-        self.queued += data.len();
-        writer.tell(Command::Write(self.id, data));
+    /// Queues the next pieces of the body.
+    pub fn write(&mut self, writer: &Writer, pieces: Vec<Bytes>) {
+        self.queued += total(&pieces);
+        writer.tell(Command::Write(self.id, pieces));
     }
 
     /// So much has been written.
@@ -165,14 +165,14 @@ fn run(inbox: &mpsc::Receiver<Command>, reports: &UnboundedSender<Report>) {
     while let Ok(command) = inbox.recv() {
         match command {
             Command::Open(id, sink) => sinks.push((id, sink)),
-            Command::Write(id, data) => {
+            Command::Write(id, pieces) => {
                 let Some((_, sink)) = sinks.iter_mut().find(|(i, _)| *i == id) else {
                     continue;
                 };
-                match sink.write(&data) {
+                match sink.write(&pieces) {
                     Ok(()) => report(Report::Wrote {
                         id,
-                        bytes: data.len(),
+                        bytes: total(&pieces),
                     }),
                     Err(error) => {
                         drop(take(&mut sinks, id));
@@ -191,6 +191,10 @@ fn run(inbox: &mpsc::Receiver<Command>, reports: &UnboundedSender<Report>) {
             Command::Abort(id) => drop(take(&mut sinks, id)),
         }
     }
+}
+
+fn total(pieces: &[Bytes]) -> usize {
+    pieces.iter().map(Bytes::len).sum()
 }
 
 fn take(sinks: &mut Vec<(usize, Box<Sink>)>, id: usize) -> Option<Box<Sink>> {
@@ -217,7 +221,7 @@ mod tests {
         for round in 0..10_u8 {
             for (id, outbox) in boxes.iter_mut().enumerate() {
                 let id = u8::try_from(id).unwrap();
-                outbox.write(&writer, Bytes::from(vec![round * 3 + id; 1000]));
+                outbox.write(&writer, vec![Bytes::from(vec![round * 3 + id; 1000])]);
             }
         }
         assert_eq!(boxes[0].room(), MAX_QUEUED - 10_000);
@@ -258,8 +262,8 @@ mod tests {
             Sink::open(&Destination::File("/dev/full".into())).unwrap(),
         );
         let mut outbox = Outbox::new(7);
-        outbox.write(&writer, Bytes::from_static(b"x"));
-        outbox.write(&writer, Bytes::from_static(b"y"));
+        outbox.write(&writer, vec![Bytes::from_static(b"x")]);
+        outbox.write(&writer, vec![Bytes::from_static(b"y")]);
         outbox.complete(&writer);
         writer.join();
         let Some(Report::Failed { id: 7, error }) = reports.recv().await else {
@@ -275,7 +279,7 @@ mod tests {
         let (writer, _reports) = Writer::spawn().unwrap();
         let destination = Destination::File(dir.path().join("f"));
         writer.open(0, Sink::open(&destination).unwrap());
-        Outbox::new(0).write(&writer, Bytes::from_static(b"half"));
+        Outbox::new(0).write(&writer, vec![Bytes::from_static(b"half")]);
         drop(writer);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }

@@ -127,6 +127,11 @@ impl Port {
         Ok(false)
     }
 
+    /// Waits until the kernel takes more, whatever there is to receive.
+    pub async fn writable(&self) -> io::Result<()> {
+        self.socket.inner().writable().await
+    }
+
     /// Waits until there is something to receive, or, when a batch is kept, until the kernel takes it.
     pub async fn ready(&self) -> io::Result<()> {
         let interest = if self.is_blocked() {

@@ -5,25 +5,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use neqo_transport::server::ConnectionHandle;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
     access_log::{AccessLog, Entry},
-    engine::{Engine, Gone, Happening, RequestId},
+    connections::{Connections, Gone, Happening, RequestId},
     service::{Answer, Body, Plan, Request, Service},
 };
 use crate::{
     body::{Done, PumpError, Pumped, Source},
     clock,
-    proto::Protocol,
 };
-
-/// Memory that request bodies are read into, in bytes.
-const SLAB: usize = 256 << 10;
-
-/// The smallest buffer to read into, in bytes.
-const MIN_READ: usize = 16 << 10;
 
 /// Work that was done on a thread that may block.
 #[derive(Debug)]
@@ -61,29 +55,24 @@ struct Exchange {
 #[derive(Debug)]
 pub struct Exchanges {
     service: Service,
-    protocol: Protocol,
     access_log: AccessLog,
     finished: UnboundedSender<Finished>,
     running: BTreeMap<RequestId, Exchange>,
-    pool: BytesMut,
 }
 
 impl Exchanges {
     /// None yet. What is done on other threads comes back through `finished`.
     #[must_use]
-    pub fn new(
+    pub const fn new(
         service: Service,
-        protocol: Protocol,
         access_log: AccessLog,
         finished: UnboundedSender<Finished>,
     ) -> Self {
         Self {
             service,
-            protocol,
             access_log,
             finished,
             running: BTreeMap::new(),
-            pool: BytesMut::new(),
         }
     }
 
@@ -94,34 +83,38 @@ impl Exchanges {
     }
 
     /// Acts on an event of a connection.
-    pub fn on(&mut self, happening: Happening, engine: &mut impl Engine, now: Instant) {
+    pub fn on(&mut self, happening: Happening, connections: &mut Connections, now: Instant) {
         match happening {
             Happening::Request(id, request, whole) => {
-                self.insert(id, &request, whole, engine, now);
-                self.answer(id, request, engine, now);
+                self.insert(id, &request, whole, connections, now);
+                self.answer(id, request, connections, now);
             }
-            Happening::Readable(id) => self.read(id, engine, now),
-            Happening::Writable(id) => self.send(id, engine, now),
-            Happening::Reset(id) => self.on_reset(id, engine, now),
-            Happening::StopSending(id) => self.end(id, true, now),
-            Happening::Gone(conn) => {
-                let gone: Vec<_> = self
-                    .running
-                    .keys()
-                    .filter(|id| id.conn == conn)
-                    .copied()
-                    .collect();
-                for id in gone {
-                    self.end(id, true, now);
-                }
-            }
+            Happening::Readable(id) => self.read(id, connections, now),
+            Happening::Writable(id) => self.send(id, connections, now),
+            Happening::Reset(id) => self.on_reset(id, connections, now),
+            Happening::StopSending(id) => self.on_stop_sending(id, connections, now),
+            Happening::Gone(conn) => self.on_gone(conn, now),
+        }
+    }
+
+    /// Without anybody to answer to, the rest of the request is of no use either.
+    fn on_stop_sending(&mut self, id: RequestId, connections: &mut Connections, now: Instant) {
+        if self.running.get(&id).is_some_and(|e| !e.read) {
+            connections.ignore_body(id);
+        }
+        self.end(id, true, now);
+    }
+
+    fn on_gone(&mut self, conn: ConnectionHandle, now: Instant) {
+        while let Some(id) = RequestId::any_of(conn, &self.running) {
+            self.end(id, true, now);
         }
     }
 
     /// Goes on after work on another thread.
-    pub fn on_finished(&mut self, finished: Finished, engine: &mut impl Engine, now: Instant) {
+    pub fn on_finished(&mut self, finished: Finished, connections: &mut Connections, now: Instant) {
         match finished {
-            Finished::Planned(id, plan) => self.carry_out(id, plan, engine, now),
+            Finished::Planned(id, plan) => self.carry_out(id, plan, connections, now),
             Finished::Read(id, done) => {
                 if let Some(Exchange {
                     phase: Phase::Sending(source),
@@ -129,7 +122,7 @@ impl Exchanges {
                 }) = self.running.get_mut(&id)
                 {
                     source.done(done);
-                    self.send(id, engine, now);
+                    self.send(id, connections, now);
                 }
             }
         }
@@ -140,15 +133,15 @@ impl Exchanges {
         id: RequestId,
         request: &Request,
         whole: bool,
-        engine: &impl Engine,
+        connections: &Connections,
         now: Instant,
     ) {
         let log = Entry {
             at: clock::wall(),
-            peer: engine.peer(id.conn),
+            peer: connections.peer(id.conn),
             method: request.method.clone(),
             path: request.path.clone(),
-            protocol: self.protocol,
+            protocol: connections.protocol(id.conn),
             status: 0,
             bytes: 0,
             elapsed: Duration::ZERO,
@@ -167,11 +160,11 @@ impl Exchanges {
         &mut self,
         id: RequestId,
         request: Request,
-        engine: &mut impl Engine,
+        connections: &mut Connections,
         now: Instant,
     ) {
         match self.service.answer(request) {
-            Answer::Plan(plan) => self.carry_out(id, plan, engine, now),
+            Answer::Plan(plan) => self.carry_out(id, plan, connections, now),
             Answer::Lookup(lookup) => {
                 let finished = self.finished.clone();
                 tokio::task::spawn_blocking(move || {
@@ -182,7 +175,13 @@ impl Exchanges {
     }
 
     /// Begins the response, or the wait for what it depends on.
-    fn carry_out(&mut self, id: RequestId, plan: Plan, engine: &mut impl Engine, now: Instant) {
+    fn carry_out(
+        &mut self,
+        id: RequestId,
+        plan: Plan,
+        connections: &mut Connections,
+        now: Instant,
+    ) {
         let Some(exchange) = self.running.get_mut(&id) else {
             return;
         };
@@ -193,29 +192,29 @@ impl Exchanges {
             Body::Echo => Phase::Echoing(Bytes::new()),
             Body::Count => Phase::Counting(0),
         };
-        if !later && engine.respond(id, plan.status, &plan.headers) == Err(Gone) {
+        if !later && connections.respond(id, plan.status, &plan.headers) == Err(Gone) {
             self.end(id, true, now);
             return;
         }
         match exchange.phase {
-            Phase::Sending(_) => self.send(id, engine, now),
-            _ => self.read(id, engine, now),
+            Phase::Sending(_) => self.send(id, connections, now),
+            _ => self.read(id, connections, now),
         }
     }
 
     /// Sends a response as far as flow control and the disk keep up.
-    fn send(&mut self, id: RequestId, engine: &mut impl Engine, now: Instant) {
+    fn send(&mut self, id: RequestId, connections: &mut Connections, now: Instant) {
         let Some(exchange) = self.running.get_mut(&id) else {
             return;
         };
         let Exchange { phase, log, .. } = exchange;
         let source = match phase {
             Phase::Sending(source) => source,
-            Phase::Echoing(_) => return self.read(id, engine, now),
+            Phase::Echoing(_) => return self.read(id, connections, now),
             Phase::Planning | Phase::Counting(_) => return,
         };
         let pumped = source.pump(|data| {
-            let sent = engine.send(id, data, now);
+            let sent = connections.send(id, data, now);
             log.bytes += sent.unwrap_or_default() as u64;
             sent
         });
@@ -228,17 +227,21 @@ impl Exchanges {
         match pumped {
             Ok(Pumped::Blocked | Pumped::Pending) => {}
             Ok(Pumped::End) => {
-                engine.finish(id, now);
+                if !exchange.read {
+                    // A small body is here already: it is checked with the rest of the message.
+                    exchange.read = drain(id, connections, now);
+                }
+                connections.finish(id, now);
                 if !exchange.read {
                     // RFC 9114 §4.1: the response does not depend on the rest of the request.
-                    engine.ignore_body(id);
+                    connections.ignore_body(id);
                 }
                 self.end(id, false, now);
             }
             Err(PumpError::Source(e)) => {
                 log::warn!("{}: {e}", exchange.log.path);
-                engine.abort(id);
-                engine.ignore_body(id);
+                connections.abort(id);
+                connections.ignore_body(id);
                 self.end(id, true, now);
             }
             Err(PumpError::Stream(Gone)) => self.end(id, true, now),
@@ -246,13 +249,13 @@ impl Exchanges {
     }
 
     /// Reads a request's body as far as it goes back, or counts it.
-    fn read(&mut self, id: RequestId, engine: &mut impl Engine, now: Instant) {
+    fn read(&mut self, id: RequestId, connections: &mut Connections, now: Instant) {
         let Some(exchange) = self.running.get_mut(&id) else {
             return;
         };
         loop {
             if let Phase::Echoing(pending) = &mut exchange.phase {
-                match echo(id, pending, engine, now) {
+                match echo(id, pending, connections, now) {
                     Ok(sent) => exchange.log.bytes += sent,
                     Err(Gone) => return self.end(id, true, now),
                 }
@@ -267,27 +270,21 @@ impl Exchanges {
                 // Not read, so that flow control holds the client back.
                 return;
             }
-            if self.pool.len() < MIN_READ {
-                self.pool = BytesMut::zeroed(SLAB);
-            }
-            let Ok((n, end)) = engine.read(id, &mut self.pool, now) else {
+            let Ok((piece, end)) = connections.read(id, now) else {
                 return self.end(id, true, now);
             };
             exchange.read = end;
-            let data = self.pool.split_to(n).freeze();
-            match &mut exchange.phase {
-                Phase::Echoing(pending) => *pending = data,
-                Phase::Counting(count) => *count += n as u64,
-                Phase::Planning | Phase::Sending(_) => {}
-            }
-            if n == 0 && !end {
-                return;
+            match (&mut exchange.phase, piece) {
+                (_, None) if !end => return,
+                (Phase::Echoing(pending), Some(data)) => *pending = data,
+                (Phase::Counting(count), Some(data)) => *count += data.len() as u64,
+                _ => {}
             }
         }
         match exchange.phase {
-            Phase::Counting(count) => self.carry_out(id, Plan::counted(count), engine, now),
+            Phase::Counting(count) => self.carry_out(id, Plan::counted(count), connections, now),
             Phase::Echoing(_) => {
-                engine.finish(id, now);
+                connections.finish(id, now);
                 self.end(id, false, now);
             }
             Phase::Planning | Phase::Sending(_) => {}
@@ -295,13 +292,20 @@ impl Exchanges {
     }
 
     /// The request is incomplete: without it there is nothing to answer, unless the answer is on its way already.
-    fn on_reset(&mut self, id: RequestId, engine: &mut impl Engine, now: Instant) {
+    fn on_reset(&mut self, id: RequestId, connections: &mut Connections, now: Instant) {
         if let Some(exchange) = self.running.get_mut(&id) {
             exchange.read = true;
             if matches!(exchange.phase, Phase::Echoing(_) | Phase::Counting(_)) {
-                engine.abort(id);
+                connections.abort(id);
                 self.end(id, true, now);
             }
+        }
+    }
+
+    /// Ends everything, because the connections are closed.
+    pub fn abort(&mut self, now: Instant) {
+        while let Some(id) = self.running.keys().next().copied() {
+            self.end(id, true, now);
         }
     }
 
@@ -317,18 +321,30 @@ impl Exchanges {
     }
 }
 
+/// Reads what is there of a body that nobody wants, within bounds. Whether that was all of it.
+fn drain(id: RequestId, connections: &mut Connections, now: Instant) -> bool {
+    const MAX_READS: usize = 48;
+    for _ in 0..MAX_READS {
+        match connections.read(id, now) {
+            Ok((_, true)) | Err(Gone) => return true,
+            Ok((None, false)) => return false,
+            Ok((Some(_), false)) => {}
+        }
+    }
+    false
+}
+
 /// Sends as much of what waits as possible: how much that was.
 fn echo(
     id: RequestId,
     pending: &mut Bytes,
-    engine: &mut impl Engine,
+    connections: &mut Connections,
     now: Instant,
 ) -> Result<u64, Gone> {
     if pending.is_empty() {
         return Ok(0);
     }
-    let sent = engine.send(id, pending.clone(), now)?;
+    let sent = connections.send(id, pending.clone(), now)?;
     drop(pending.split_to(sent.min(pending.len())));
     Ok(sent as u64)
 }
-

@@ -1,38 +1,26 @@
 //! HTTP/0.9 straight on QUIC streams: a request line up, the content down.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    net::SocketAddr,
-    num::NonZeroUsize,
-    time::Instant,
-};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use bytes::Bytes;
-use neqo_common::{Datagram, event::Provider as _};
+use neqo_common::event::Provider as _;
 use neqo_transport::{
-    AppError, Connection, ConnectionEvent, State, StreamId, Transmit,
-    server::{ConnectionHandle, Server},
+    AppError, Connection, ConnectionEvent, State, StreamId, server::ConnectionHandle,
 };
-use neqo_udp::RecvSegment;
 
 use super::{
-    engine::{Engine, Gone, Happening, RequestId},
+    connections::{Happening, RequestId},
     service::Request,
 };
 
-/// There is one error code and it says nothing.
-const NO_ERROR: AppError = 0;
 /// The longest request line, in bytes. A line that is longer is no request.
 const MAX_LINE: usize = 8 << 10;
 
-/// Connections that speak hq-interop.
-#[derive(Debug)]
+/// What is known of the connections that speak hq-interop.
+#[derive(Debug, Default)]
 pub struct Hq {
-    quic: Server,
+    connections: BTreeSet<ConnectionHandle>,
     /// Request lines that are not complete.
     lines: BTreeMap<RequestId, Vec<u8>>,
-    /// Responses that have not arrived completely.
-    open: BTreeSet<RequestId>,
     happenings: VecDeque<Happening>,
 }
 
@@ -44,77 +32,82 @@ enum Line {
 }
 
 impl Hq {
-    /// A server that was just made.
+    /// There is one error code and it says nothing.
+    pub const NO_ERROR: AppError = 0;
+
+    /// Whether that is one of these connections.
     #[must_use]
-    pub const fn new(quic: Server) -> Self {
-        Self {
-            quic,
-            lines: BTreeMap::new(),
-            open: BTreeSet::new(),
-            happenings: VecDeque::new(),
-        }
+    pub fn speaks(&self, conn: ConnectionHandle) -> bool {
+        self.connections.contains(&conn)
     }
 
-    fn take_events(&mut self, conn: ConnectionHandle) {
-        let Some(quic) = self.quic.connection_mut(conn) else {
-            return;
-        };
+    /// What happened next.
+    pub fn next_happening(&mut self) -> Option<Happening> {
+        self.happenings.pop_front()
+    }
+
+    /// Acts on everything that happened on a connection.
+    pub fn process(&mut self, conn: ConnectionHandle, quic: &mut Connection) {
+        self.connections.insert(conn);
         while let Some(event) = quic.next_event() {
             let on = |stream| RequestId { conn, stream };
             match event {
                 ConnectionEvent::NewStream { stream_id } if stream_id.is_uni() => {
-                    drop(quic.stream_stop_sending(stream_id, NO_ERROR));
+                    drop(quic.stream_stop_sending(stream_id, Self::NO_ERROR));
                 }
                 ConnectionEvent::NewStream { stream_id } => {
                     self.lines.insert(on(stream_id), Vec::new());
                 }
                 ConnectionEvent::RecvStreamReadable { stream_id } => {
-                    let id = on(stream_id);
-                    let Some(line) = self.lines.get_mut(&id) else {
-                        continue;
-                    };
-                    match read_line(quic, stream_id, line) {
-                        Line::Incomplete => continue,
-                        Line::Complete(request) => {
-                            self.open.insert(id);
-                            self.happenings.push_back(Happening::Request(id, request, true));
-                        }
-                        Line::Bad => {
-                            drop(quic.stream_stop_sending(stream_id, NO_ERROR));
-                            drop(quic.stream_reset_send(stream_id, NO_ERROR));
-                        }
-                    }
-                    self.lines.remove(&id);
+                    self.read(on(stream_id), quic);
                 }
-                ConnectionEvent::RecvStreamReset { stream_id, .. } => {
-                    if self.lines.remove(&on(stream_id)).is_some() {
-                        drop(quic.stream_reset_send(stream_id, NO_ERROR));
-                    }
+                ConnectionEvent::RecvStreamReset { stream_id, .. }
+                    if self.lines.remove(&on(stream_id)).is_some() =>
+                {
+                    drop(quic.stream_reset_send(stream_id, Self::NO_ERROR));
                 }
                 ConnectionEvent::SendStreamWritable { stream_id } => {
-                    self.happenings.push_back(Happening::Writable(on(stream_id)));
+                    let happening = Happening::Writable(on(stream_id));
+                    self.happenings.push_back(happening);
                 }
                 ConnectionEvent::SendStreamStopSending { stream_id, .. } => {
-                    self.open.remove(&on(stream_id));
-                    self.happenings.push_back(Happening::StopSending(on(stream_id)));
+                    let happening = Happening::StopSending(on(stream_id));
+                    self.happenings.push_back(happening);
                 }
-                ConnectionEvent::SendStreamComplete { stream_id } => {
-                    self.open.remove(&on(stream_id));
-                }
-                ConnectionEvent::StateChange(
-                    State::Closing { .. } | State::Draining { .. } | State::Closed(_),
-                ) => {
-                    self.lines.retain(|id, _| id.conn != conn);
-                    self.open.retain(|id| id.conn != conn);
-                    self.happenings.push_back(Happening::Gone(conn));
-                }
+                ConnectionEvent::StateChange(state) => self.on_state(conn, &state),
                 _ => {}
             }
         }
     }
 
-    fn conn(&mut self, id: RequestId) -> Result<&mut Connection, Gone> {
-        self.quic.connection_mut(id.conn).ok_or(Gone)
+    fn on_state(&mut self, conn: ConnectionHandle, state: &State) {
+        if state.error().is_some() {
+            while let Some(id) = RequestId::any_of(conn, &self.lines) {
+                self.lines.remove(&id);
+            }
+            self.happenings.push_back(Happening::Gone(conn));
+        }
+        if matches!(state, State::Closed(_)) {
+            self.connections.remove(&conn);
+        }
+    }
+
+    fn read(&mut self, id: RequestId, quic: &mut Connection) {
+        let Some(line) = self.lines.get_mut(&id) else {
+            return;
+        };
+        match read_line(quic, id.stream, line) {
+            Line::Incomplete => return,
+            Line::Complete(request) => {
+                let happening = Happening::Request(id, request, true);
+                self.happenings.push_back(happening);
+            }
+            Line::Bad => {
+                drop(quic.stream_stop_sending(id.stream, Self::NO_ERROR));
+                drop(quic.stream_reset_send(id.stream, Self::NO_ERROR));
+            }
+        }
+        self.lines.remove(&id);
     }
 }
 
@@ -145,92 +138,6 @@ fn parse(line: &[u8]) -> Line {
     }
 }
 
-impl Engine for Hq {
-    fn input(&mut self, segment: RecvSegment, now: Instant) {
-        let stride = NonZeroUsize::new(segment.stride).unwrap_or(NonZeroUsize::MIN);
-        let datagrams = Datagram::from_parts(segment.src, segment.dst, segment.tos, segment.data);
-        self.quic.process_input_owned(datagrams, stride, now);
-    }
-
-    fn write<'b>(&mut self, now: Instant, buf: &'b mut [u8], max: NonZeroUsize) -> Transmit<'b> {
-        self.quic.write_batch(now, buf, max)
-    }
-
-    fn next(&mut self, _now: Instant) -> Option<Happening> {
-        loop {
-            if let Some(happening) = self.happenings.pop_front() {
-                return Some(happening);
-            }
-            let conn = self.quic.next_active()?;
-            self.take_events(conn);
-        }
-    }
-
-    fn respond(
-        &mut self,
-        id: RequestId,
-        status: u16,
-        _fields: &[(&'static str, String)],
-    ) -> Result<(), Gone> {
-        if status >= 300 {
-            // There is no status: what is not the content must not be taken for it.
-            self.abort(id);
-            return Err(Gone);
-        }
-        Ok(())
-    }
-
-    fn read(&mut self, _id: RequestId, _buf: &mut [u8], _now: Instant) -> Result<(usize, bool), Gone> {
-        Ok((0, true))
-    }
-
-    fn send(&mut self, id: RequestId, data: Bytes, _now: Instant) -> Result<usize, Gone> {
-        self.conn(id)?
-            .stream_send_bytes(id.stream, data)
-            .map_err(|_e| Gone)
-    }
-
-    fn finish(&mut self, id: RequestId, _now: Instant) {
-        if let Ok(quic) = self.conn(id) {
-            drop(quic.stream_close_send(id.stream));
-        }
-    }
-
-    fn abort(&mut self, id: RequestId) {
-        self.open.remove(&id);
-        if let Ok(quic) = self.conn(id) {
-            drop(quic.stream_reset_send(id.stream, NO_ERROR));
-        }
-    }
-
-    fn ignore_body(&mut self, id: RequestId) {
-        if let Ok(quic) = self.conn(id) {
-            drop(quic.stream_stop_sending(id.stream, NO_ERROR));
-        }
-    }
-
-    fn peer(&self, _conn: ConnectionHandle) -> Option<SocketAddr> {
-        None
-    }
-
-    fn go_away(&mut self, _now: Instant) {
-        self.quic.stop_accepting();
-    }
-
-    fn is_drained(&self) -> bool {
-        self.open.is_empty()
-    }
-
-    fn close(&mut self, now: Instant) {
-        let all: Vec<_> = self.quic.handles().collect();
-        for conn in all {
-            if let Some(quic) = self.quic.connection_mut(conn) {
-                quic.close(now, NO_ERROR, "");
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,7 +154,13 @@ mod tests {
         assert_eq!(path(b"GET /a/b?c\r\n").as_deref(), Some("/a/b?c"));
         assert_eq!(path(b"GET /\n").as_deref(), Some("/"));
         assert_eq!(path(b"GET /x").as_deref(), Some("/x"));
-        for bad in [&b""[..], b"\r\n", b"POST /\r\n", b"GET /a\r\nGET /b\r\n", b"GET /\xff"] {
+        for bad in [
+            &b""[..],
+            b"\r\n",
+            b"POST /\r\n",
+            b"GET /a\r\nGET /b\r\n",
+            b"GET /\xff",
+        ] {
             assert_eq!(path(bad), None, "{bad:?}");
         }
     }

@@ -2,11 +2,10 @@
 
 pub mod access_log;
 pub mod args;
+pub mod connections;
 pub mod driver;
-pub mod engine;
 pub mod error;
 pub mod exchanges;
-pub mod h3;
 pub mod hq;
 pub mod identity;
 pub mod listen;
@@ -20,6 +19,7 @@ use std::{
 };
 
 use clap::Parser as _;
+use log::LevelFilter;
 
 use crate::{runtime::signals::Signals, startup};
 use access_log::AccessLog;
@@ -35,7 +35,7 @@ where
         Ok(args) => args,
         Err(e) => return startup::usage(&e),
     };
-    startup::log(args.verbose, log::LevelFilter::Info);
+    startup::log(args.verbose, LevelFilter::Error, LevelFilter::Info);
     match startup::block_on(serve(args)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(e)) => startup::fail("neqo-server", &e),

@@ -15,13 +15,12 @@ use neqo_transport::{
 use tokio::task::JoinSet;
 
 use super::{
-    access_log::AccessLog, args::Cli, driver::Driver, engine::Engine, error::Error, h3::H3, hq::Hq,
+    access_log::AccessLog, args::Cli, connections::Connections, driver::Driver, error::Error,
     identity::Certificate, listen, service::Service,
 };
 use crate::{
     client::fetch::congestion,
     clock,
-    proto::Protocol,
     runtime::{port::Port, signals::Signals},
 };
 
@@ -108,17 +107,10 @@ impl Bound {
                 access_log: access_log.clone(),
                 signals: signals.clone(),
             };
-            let (tls, params) = (tls.clone(), params.clone());
-            match self.args.alpn {
-                Protocol::H3 => {
-                    let engine = h3(tls, params, self.args.retry).map_err(|e| internal(&e))?;
-                    tasks.spawn(Box::pin(serving.run(engine, port)));
-                }
-                Protocol::HqInterop => {
-                    let engine = hq(tls, params, self.args.retry).map_err(|e| internal(&e))?;
-                    tasks.spawn(Box::pin(serving.run(engine, port)));
-                }
-            }
+            let connections = serving
+                .connections(tls.clone(), params.clone())
+                .map_err(|e| internal(&e))?;
+            tasks.spawn(Box::pin(serving.run(connections, port)));
         }
         while let Some(result) = tasks.join_next().await {
             result
@@ -141,47 +133,24 @@ struct Serving {
 }
 
 impl Serving {
-    async fn run(self, engine: impl Engine, port: Port) -> io::Result<()> {
-        Driver::new(engine, port)
-            .serve(
-                self.service,
-                self.args.alpn,
-                self.access_log,
-                self.args.grace,
-                self.signals,
-            )
+    fn connections(
+        &self,
+        tls: neqo_crypto::Server,
+        params: ConnectionParameters,
+    ) -> neqo_transport::Res<Connections> {
+        let cids = || Box::new(RandomConnectionIdGenerator::new(CID_LEN)) as Box<_>;
+        let alpn: Vec<_> = self.args.protocols().iter().map(|p| p.alpn()).collect();
+        let mut quic = Server::new(clock::now(), tls, &alpn, cids, params.clone())?;
+        if self.args.retry {
+            quic.set_validation(ValidateAddress::Always);
+        }
+        let params = Http3Parameters::default().connection_parameters(params);
+        Ok(Connections::new(Http3Server::with_transport(quic, params)))
+    }
+
+    async fn run(self, connections: Connections, port: Port) -> io::Result<()> {
+        Driver::new(connections, port)
+            .serve(self.service, self.access_log, self.args.grace, self.signals)
             .await
     }
-}
-
-const fn validation(retry: bool) -> ValidateAddress {
-    if retry {
-        ValidateAddress::Always
-    } else {
-        ValidateAddress::Never
-    }
-}
-
-fn h3(
-    tls: neqo_crypto::Server,
-    params: ConnectionParameters,
-    retry: bool,
-) -> neqo_http3::Res<H3> {
-    let params = Http3Parameters::default().connection_parameters(params);
-    let cids = || Box::new(RandomConnectionIdGenerator::new(CID_LEN)) as Box<_>;
-    let mut server = Http3Server::new(clock::now(), tls, cids, params)?;
-    server.set_validation(validation(retry));
-    Ok(H3::new(server))
-}
-
-fn hq(
-    tls: neqo_crypto::Server,
-    params: ConnectionParameters,
-    retry: bool,
-) -> neqo_transport::Res<Hq> {
-    let cids = || Box::new(RandomConnectionIdGenerator::new(CID_LEN)) as Box<_>;
-    let alpn = [Protocol::HqInterop.alpn()];
-    let mut server = Server::new(clock::now(), tls, &alpn, cids, params)?;
-    server.set_validation(validation(retry));
-    Ok(Hq::new(server))
 }

@@ -208,6 +208,9 @@ impl Http3Client {
     /// [`Misuse::InvalidState`] when that was said already; [`Misuse::Unavailable`] before the
     /// handshake is complete.
     pub fn send_goaway(&mut self) -> Res<()> {
+        if self.driver.state() == Http3State::Initializing {
+            return Err(Misuse::Unavailable.into());
+        }
         self.driver.core.send_goaway(&mut self.quic)
     }
 }

@@ -1,6 +1,7 @@
-//! This side's control stream, and what the frames on the peer's control stream mean (RFC 9114, Section 6.2.1).
+//! This side's critical streams, and what the frames on the peer's control stream mean (RFC 9114, Section 6.2.1).
 
 use neqo_common::{Encoder, Role};
+use neqo_qpack::{QPACK_UNI_STREAM_TYPE_DECODER, QPACK_UNI_STREAM_TYPE_ENCODER};
 use neqo_transport::{StreamId, StreamType};
 
 use super::{
@@ -16,45 +17,78 @@ use crate::{
     wire::{control::ControlFrame, frame, stream_type},
 };
 
-/// The control stream of this side.
+/// A stream that has to stay open as long as the connection.
 #[derive(Debug, Default)]
-pub(super) struct LocalControl {
+struct Critical {
     id: Option<StreamId>,
     outbox: Outbox,
-    /// SETTINGS are wanted, but the peer does not allow a stream yet.
+}
+
+impl Critical {
+    /// Opens the stream, unless that was done, and says its type and what follows. Whether the peer allows the stream.
+    fn open(&mut self, stream_type: u64, rest: &[u8], quic: &mut impl Quic) -> Res<bool> {
+        if self.id.is_some() {
+            return Ok(true);
+        }
+        let Ok(id) = quic.stream_create(StreamType::UniDi) else {
+            return Ok(false);
+        };
+        self.id = Some(id);
+        quic.stream_urgency(id, Urgency::Control)?;
+        let mut first = Vec::new();
+        Encoder::new_borrowed_vec(&mut first).encode_varint(stream_type);
+        first.extend_from_slice(rest);
+        self.outbox.write(id, &first, quic)?;
+        Ok(true)
+    }
+
+    fn flush(&mut self, quic: &mut impl Quic) -> Res<()> {
+        if let Some(id) = self.id {
+            self.outbox.flush(id, quic)?;
+        }
+        Ok(())
+    }
+}
+
+/// The critical streams of this side: control, and those of QPACK.
+#[derive(Debug, Default)]
+pub(super) struct LocalControl {
+    control: Critical,
+    encoder: Critical,
+    decoder: Critical,
+    /// Streams are wanted, but the peer does not allow them yet.
     waiting: bool,
 }
 
 impl LocalControl {
-    /// Opens the stream and says the settings.
-    //= rfc9114#section-6.2.1
-    //# Each side MUST initiate a single control stream at the beginning of the
-    //# connection and send its SETTINGS frame as the first frame on this stream.
+    /// Opens the streams and says the settings.
     pub(super) fn start(&mut self, config: &Config, quic: &mut impl Quic) -> Res<()> {
-        if self.id.is_some() {
+        if self.decoder.id.is_some() {
             return Ok(());
         }
-        let Ok(id) = quic.stream_create(StreamType::UniDi) else {
-            self.waiting = true;
-            return Ok(());
-        };
-        self.id = Some(id);
-        self.waiting = false;
-        quic.stream_urgency(id, Urgency::Control)?;
-        let mut out = Vec::new();
-        Encoder::new_borrowed_vec(&mut out).encode_varint(stream_type::CONTROL);
-        ControlFrame::encode_settings(&config.settings, config.grease, &mut out);
-        if let Some(n) = config.grease {
-            // A frame that has no meaning, as long as its type says.
-            let mut enc = Encoder::new_borrowed_vec(&mut out);
-            enc.encode_varint(frame::grease(n))
-                .encode_vvec(&[0; 7][..usize::from(n % 8)]);
-        }
-        self.outbox.write(id, &out, quic)?;
-        if let Some(n) = config.grease {
+        self.waiting = !self.open(config, quic)?;
+        if let Some(n) = config.grease.filter(|_| !self.waiting) {
             send_reserved_stream(n, quic);
         }
         Ok(())
+    }
+
+    /// Opens the streams that are not open. Whether the peer allows them all.
+    //= rfc9114#section-6.2.1
+    //# Each side MUST initiate a single control stream at the beginning of the
+    //# connection and send its SETTINGS frame as the first frame on this stream.
+    //= rfc9204#section-4.2
+    //# Each endpoint MUST initiate, at most, one encoder stream and, at most, one
+    //# decoder stream.
+    fn open(&mut self, config: &Config, quic: &mut impl Quic) -> Res<bool> {
+        let settings = settings(config);
+        Ok(self.control.open(stream_type::CONTROL, &settings, quic)?
+            && self
+                .encoder
+                .open(QPACK_UNI_STREAM_TYPE_ENCODER, &[], quic)?
+            && self
+                .decoder
+                .open(QPACK_UNI_STREAM_TYPE_DECODER, &[], quic)?)
     }
 
     /// The peer allows more unidirectional streams.
@@ -68,24 +102,40 @@ impl LocalControl {
 
     /// Sends what waits for room.
     pub(super) fn flush(&mut self, quic: &mut impl Quic) -> Res<()> {
-        if let Some(id) = self.id {
-            self.outbox.flush(id, quic)?;
-        }
-        Ok(())
+        self.control.flush(quic)?;
+        self.encoder.flush(quic)?;
+        self.decoder.flush(quic)
     }
 
+    //= rfc9204#section-4.2
+    //# The sender MUST NOT close either of these streams, and the receiver MUST NOT
+    //# request that the sender close either of these streams.
     pub(super) fn on_stop_sending(&self, id: StreamId) -> Res<()> {
-        Core::critical(self.id == Some(id))
+        let critical = [&self.control, &self.encoder, &self.decoder];
+        Core::critical(critical.iter().any(|s| s.id == Some(id)))
     }
 
     /// Sends a frame.
     fn write(&mut self, frame: &[u8], quic: &mut impl Quic) -> Res<()> {
+        let Critical { id, outbox } = &mut self.control;
         // hardening A14
-        let id = self.id.filter(|_| self.outbox.len() < MAX_PENDING_CONTROL);
-        self.outbox
-            .write(id.ok_or(Misuse::Unavailable)?, frame, quic)?;
+        let id = id.filter(|_| outbox.len() < MAX_PENDING_CONTROL);
+        outbox.write(id.ok_or(Misuse::Unavailable)?, frame, quic)?;
         Ok(())
     }
+}
+
+/// The frames that a control stream begins with.
+fn settings(config: &Config) -> Vec<u8> {
+    let mut out = Vec::new();
+    ControlFrame::encode_settings(&config.settings, config.grease, &mut out);
+    if let Some(n) = config.grease {
+        // A frame that has no meaning, as long as its type says.
+        Encoder::new_borrowed_vec(&mut out)
+            .encode_varint(frame::grease(n))
+            .encode_vvec(&[0; 7][..usize::from(n % 8)]);
+    }
+    out
 }
 
 /// Opens a stream that has no meaning. Nothing is lost when that fails.

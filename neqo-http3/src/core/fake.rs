@@ -68,6 +68,8 @@ pub(crate) struct FakeQuic {
     role: Role,
     created: [u64; 2],
     pub(crate) limit: u64,
+    /// How much may be sent on a stream that is created.
+    pub(crate) space: usize,
     pub(crate) streams: BTreeMap<StreamId, FakeStream>,
 }
 
@@ -77,6 +79,7 @@ impl FakeQuic {
             role,
             created: [0; 2],
             limit: 100,
+            space: 1 << 30,
             streams: BTreeMap::new(),
         }
     }
@@ -146,7 +149,11 @@ impl Quic for FakeQuic {
         }
         let id = StreamId::nth(stream_type, self.role, *created);
         *created += 1;
-        self.streams.insert(id, FakeStream::default());
+        let stream = FakeStream {
+            space: self.space,
+            ..FakeStream::default()
+        };
+        self.streams.insert(id, stream);
         Ok(id)
     }
 

@@ -3,7 +3,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `uni` | unidirectional streams of the peer: their types, and what arrives on the critical ones |
-//! | `control` | this side's control stream, and what the frames on the peer's mean |
+//! | `control` | this side's critical streams, and what the frames on the peer's mean |
 //! | `request` | request streams: from the calls of the application and the events of the transport to messages |
 //! | `goaway` | which requests are too late |
 //! | `quic` | what is wanted of the transport |
@@ -218,6 +218,10 @@ impl Core {
         //# If either
         //# control stream is closed at any point, this MUST be treated as a connection
         //# error of type H3_CLOSED_CRITICAL_STREAM.
+        //= rfc9204#section-4.2
+        //# Closure of either
+        //# unidirectional stream type MUST be treated as a connection error of type
+        //# H3_CLOSED_CRITICAL_STREAM.
         if is_critical {
             Err(Error::Peer(Violation::HttpClosedCriticalStream))
         } else {

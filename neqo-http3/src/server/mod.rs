@@ -4,12 +4,17 @@ mod connections;
 mod events;
 mod respond;
 
-use std::{collections::VecDeque, num::NonZeroUsize, time::Instant};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    num::NonZeroUsize,
+    time::Instant,
+};
 
 use bytes::BytesMut;
 use connections::Connections;
 pub use events::{Http3ServerEvent, Http3StreamHandle};
 use neqo_common::{Datagram, Role, event::Provider};
+use neqo_crypto::Info;
 use neqo_transport::{
     AppError, Connection, ConnectionIdGenerator, Output, OutputBatch, Transmit,
     server::{ConnectionHandle, Limits, Server, ServerStats, ValidateAddress},
@@ -21,6 +26,13 @@ use crate::{
     core::Core,
     driver::{Driver, Notice},
 };
+
+/// Whether a connection has negotiated another protocol than HTTP/3. Before the protocol is known it is taken for that.
+fn is_other(quic: &Connection) -> bool {
+    quic.tls_info()
+        .and_then(Info::alpn)
+        .is_some_and(|protocol| protocol != ALPN)
+}
 
 /// An HTTP/3 server.
 ///
@@ -36,6 +48,8 @@ pub struct Http3Server {
     params: Http3Parameters,
     connections: Connections,
     events: VecDeque<Http3ServerEvent>,
+    /// Connections with another protocol on which something happened.
+    others: BTreeSet<ConnectionHandle>,
 }
 
 impl Http3Server {
@@ -53,12 +67,33 @@ impl Http3Server {
         F: Fn() -> Box<dyn ConnectionIdGenerator> + Send + 'static,
     {
         let conn_params = http3_parameters.get_connection_parameters().clone();
-        Ok(Self {
-            quic: Server::new(now, tls, &[ALPN], cid_generator, conn_params)?,
+        let quic = Server::new(now, tls, &[ALPN], cid_generator, conn_params)?;
+        Ok(Self::with_transport(quic, http3_parameters))
+    }
+
+    /// HTTP/3 on a server that may accept other protocols beside `h3`. Connections that negotiated another one are left
+    /// to the host: [`Http3Server::next_other`] names them. The connection parameters of `http3_parameters` are those of
+    /// `quic` already.
+    #[must_use]
+    pub fn with_transport(quic: Server, http3_parameters: Http3Parameters) -> Self {
+        Self {
+            quic,
             params: http3_parameters,
             connections: Connections::default(),
             events: VecDeque::new(),
-        })
+            others: BTreeSet::new(),
+        }
+    }
+
+    /// A connection that negotiated another protocol and has events. Each is named once, until something happens to it
+    /// again.
+    pub fn next_other(&mut self) -> Option<ConnectionHandle> {
+        self.others.pop_first()
+    }
+
+    /// A connection to act upon, unless it is gone or speaks HTTP/3.
+    pub fn other_mut(&mut self, conn: ConnectionHandle) -> Option<&mut Connection> {
+        self.quic.connection_mut(conn).filter(|quic| is_other(quic))
     }
 
     /// When clients must prove their address before a connection is made.
@@ -116,6 +151,9 @@ impl Http3Server {
     pub fn send_goaway(&mut self, conn: ConnectionHandle) -> Res<()> {
         let quic = self.quic.connection_mut(conn).ok_or(Misuse::InvalidInput)?;
         let driver = self.connections.get_mut(conn).ok_or(Misuse::Unavailable)?;
+        if driver.state() == Http3State::Initializing {
+            return Err(Misuse::Unavailable.into());
+        }
         driver.core.send_goaway(quic)
     }
 
@@ -145,6 +183,11 @@ impl Http3Server {
         let Some(quic) = self.quic.connection_mut(conn) else {
             return;
         };
+        if is_other(quic) {
+            self.connections.remove(conn);
+            self.others.insert(conn);
+            return;
+        }
         let params = &self.params;
         let driver = self.connections.entry(conn, || {
             Driver::new(Core::new(Role::Server, params.core_config()))

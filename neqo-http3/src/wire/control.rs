@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(out, [7, 4, 0x80, 0x10, 0, 0]);
         out.clear();
         ControlFrame::encode_settings(&Settings::default(), None, &mut out);
-        assert_eq!(out, [4, 0]);
+        assert_eq!(out, [4, 4, 1, 0, 7, 0]);
         assert_eq!(
             ControlFrame::decode(FrameType::Settings, &[]),
             Ok(ControlFrame::Settings(Settings::default()))

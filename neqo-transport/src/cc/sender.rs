@@ -70,6 +70,11 @@ impl PacketSender {
         self.bytes_in_flight
     }
 
+    /// Counts `bytes` in flight that were sent on a path whose place this one takes.
+    pub const fn inherit(&mut self, bytes: usize) {
+        self.bytes_in_flight = bytes;
+    }
+
     /// How many bytes the congestion window still allows. Probes need not ask (RFC 9002 §7.5).
     pub fn available(&self) -> usize {
         self.cwnd().saturating_sub(self.bytes_in_flight)

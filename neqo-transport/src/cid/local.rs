@@ -143,7 +143,13 @@ impl LocalCids {
         }
         let gone = self.active.remove(at);
         self.to_send.retain(|s| *s != seq);
-        self.changes.push_back(CidChange::Removed(gone.cid));
+        // What nobody heard of need not be withdrawn: so there are never more changes than
+        // connection IDs, though nobody ask (hardening A1).
+        let unheard = CidChange::Added(gone.cid);
+        match self.changes.iter().position(|c| *c == unheard) {
+            Some(at) => drop(self.changes.remove(at)),
+            None => self.changes.push_back(CidChange::Removed(gone.cid)),
+        }
         self.replenish(random);
         Ok(())
     }
@@ -178,5 +184,24 @@ impl LocalCids {
         if self.active.iter().any(|i| i.seq == seq) {
             self.to_send.push_back(seq);
         }
+    }
+}
+
+#[cfg(test)]
+impl LocalCids {
+    /// What was issued with this sequence number, if it is active.
+    pub fn issued(&self, seq: u64) -> Option<(ConnectionId, ResetToken)> {
+        let i = self.active.iter().find(|i| i.seq == seq)?;
+        Some((i.cid, i.token))
+    }
+
+    /// How many are active.
+    pub fn active_len(&self) -> usize {
+        self.active.len()
+    }
+
+    /// How many NEW_CONNECTION_ID frames wait.
+    pub fn unsent_len(&self) -> usize {
+        self.to_send.len()
     }
 }

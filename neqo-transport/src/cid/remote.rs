@@ -19,6 +19,8 @@ struct Remote {
 #[derive(Debug)]
 pub struct RemoteCids {
     active: SmallVec<[Remote; limits::REMOTE_ACTIVE_CIDS]>,
+    /// How many of them this side has said that it keeps.
+    limit: usize,
     retire_prior: u64,
     /// Sequence numbers whose RETIRE_CONNECTION_ID is to be sent (again).
     to_retire: VecDeque<u64>,
@@ -27,8 +29,9 @@ pub struct RemoteCids {
 }
 
 impl RemoteCids {
-    /// Until the peer's first packet arrives, `first` is what the client made up.
-    pub fn new(first: ConnectionId) -> Self {
+    /// Until the peer's first packet arrives, `first` is what the client made up. `limit` is our
+    /// `active_connection_id_limit`.
+    pub fn new(first: ConnectionId, limit: u64) -> Self {
         let mut active = SmallVec::new();
         active.push(Remote {
             seq: 0,
@@ -37,6 +40,9 @@ impl RemoteCids {
         });
         Self {
             active,
+            limit: usize::try_from(limit)
+                .unwrap_or(usize::MAX)
+                .min(limits::REMOTE_ACTIVE_CIDS),
             retire_prior: 0,
             to_retire: VecDeque::new(),
             unacked_retires: 0,
@@ -109,7 +115,7 @@ impl RemoteCids {
         //# After processing a NEW_CONNECTION_ID frame and adding and retiring active connection
         //# IDs, if the number of active connection IDs exceeds the value advertised in its
         //# active_connection_id_limit transport parameter, an endpoint MUST close the connection
-        if self.active.len() > limits::REMOTE_ACTIVE_CIDS {
+        if self.active.len() > self.limit {
             return Err(Violation::ConnectionIdLimit.into());
         }
         Ok(())
@@ -139,17 +145,17 @@ impl RemoteCids {
         Ok(())
     }
 
-    /// Whether the last 16 bytes of a datagram are a token of the peer (RFC 9000 §10.3.1).
+    /// Whether the last 16 bytes of a datagram are the token of the one in use (RFC 9000 §10.3.1).
     pub fn is_stateless_reset(&self, datagram: &[u8]) -> bool {
         let Some(tail) = datagram.last_chunk::<16>() else {
             return false;
         };
-        // Every token is compared, in constant time each (hardening A27).
-        let mut found = false;
-        for token in self.active.iter().filter_map(|r| r.token.as_ref()) {
-            found |= constant_time_eq(token, tail);
-        }
-        found
+        //= rfc9000#section-10.3.1
+        //# An endpoint MUST NOT check for any stateless reset tokens associated with
+        //# connection IDs it has not used or for connection IDs that have been retired.
+        let token = self.active.first().and_then(|r| r.token.as_ref());
+        // In constant time (hardening A27).
+        token.is_some_and(|token| constant_time_eq(token, tail))
     }
 
     /// Whether a RETIRE_CONNECTION_ID frame waits.
@@ -184,5 +190,13 @@ impl RemoteCids {
         if !self.to_retire.contains(&seq) {
             self.to_retire.push_back(seq);
         }
+    }
+}
+
+#[cfg(test)]
+impl RemoteCids {
+    /// How many are active.
+    pub fn active_len(&self) -> usize {
+        self.active.len()
     }
 }

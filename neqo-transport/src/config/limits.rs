@@ -34,9 +34,11 @@ pub const MAX_STREAMS_UNI: u64 = 100;
 
 // Sending
 
-/// How many bytes of a stream may wait for their first transmission. Two windows of the fastest
-/// path would be idle memory; the application is told when there is room again.
-pub const MAX_SEND_UNSENT: usize = 1 << 20;
+/// How many bytes of a stream may wait for their first transmission.
+///
+/// The application is told when there is room again. Several batches are enough to keep the path busy, and a client that asks
+/// for a hundred files and reads none holds 25 MiB.
+pub const MAX_SEND_UNSENT: usize = 256 << 10;
 
 /// How many bytes of a stream may be sent and not acknowledged. A peer that grants credit and
 /// never acknowledges must not pin more than its own largest window.
@@ -62,6 +64,12 @@ pub const REASSEMBLY_GAPS: usize = 4096;
 /// other packet is not loss; who makes frames smaller makes our table larger than the data in it.
 /// hardening A5, R3896
 pub const REASSEMBLY_BYTES_PER_GAP: u64 = 4 * KIB;
+
+/// How many slices of receive buffers the streams of a connection hold for their readers.
+///
+/// What comes on top is copied. A slice may pin all of the buffer that it came in, 128 KiB with generic
+/// receive offload: 32 MiB in the worst case, which costs the peer as many batches. hardening A6
+pub const HELD_SLICES: usize = 256;
 
 /// How many ranges of received packet numbers are kept for acknowledgement. More holes than that
 /// are not reordering; what falls off the far end counts as received before. hardening A8
@@ -106,14 +114,9 @@ pub const ACK_DELAY: Duration = Duration::from_millis(20);
 /// Our ACK Delay fields count units of 2^3 microseconds, the RFC's default.
 pub const ACK_DELAY_EXPONENT: u8 = 3;
 
-/// How many probe timeouts in a row, without an answer, end a connection. Their waits double, so
-/// the 16th comes after hours unless the idle timeout is earlier. hardening A34
+/// How many probe timeouts in a row, without an answer, end a connection. Their waits double up to
+/// a minute, so the last comes after about ten minutes: the idle timeout is for shorter silences.
 pub const MAX_PTO_COUNT: usize = 16;
-
-// Datagrams (RFC 9221)
-
-/// How many outgoing DATAGRAM payloads wait by default.
-pub const OUTGOING_DATAGRAMS: usize = 10;
 
 /// How often a connection sends CRYPTO data again before its probe timeout, because the peer
 /// obviously lacks it (RFC 9002 §6.2.3): each time costs a packet, at the peer's wish.
@@ -133,18 +136,21 @@ pub const SERVER_CONNECTIONS: usize = 1 << 16;
 /// trip enough for 20,000 handshakes a second, and some tens of MiB. hardening A18
 pub const SERVER_HALF_OPEN: usize = 4096;
 
-/// From how many such connections on every new client must prove its address by Retry. What lies
-/// between this and [`SERVER_HALF_OPEN`] can therefore not be filled from forged addresses.
-/// hardening A18, A23
+/// From how many such connections on every new client must prove its address by Retry.
+///
+/// What lies between this and [`SERVER_HALF_OPEN`] can therefore not be filled from forged
+/// addresses. hardening A18, A23
 pub const SERVER_RETRY_ABOVE: usize = 512;
 
 /// How long a handshake may take before the server ends it. Clients give up sooner; without it
 /// a client could hold a half-open connection by trickling packets. hardening A18
 pub const SERVER_HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 
-/// How many answers without a connection (Version Negotiation, Retry, stateless reset, refusal)
-/// wait to be sent. More than one call for input brings at once are a flood; each has less than
-/// 600 bytes. hardening A14
+/// How many answers without a connection wait to be sent: Version Negotiation, Retry, stateless
+/// reset, refusal.
+///
+/// More than one call for input brings at once are a flood; each has less than 600 bytes.
+/// hardening A14
 pub const SERVER_RESPONSES: usize = 256;
 
 /// How many connections that ended wait for the host to take their last events. A host that

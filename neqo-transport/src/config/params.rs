@@ -33,8 +33,6 @@ pub struct ConnectionParameters {
     initial_rtt: Duration,
     max_pto: Option<NonZeroUsize>,
     mtu: usize,
-    datagram_size: u64,
-    outgoing_datagram_queue: usize,
     active_connection_id_limit: u64,
     disable_migration: bool,
     grease: bool,
@@ -62,8 +60,6 @@ impl Default for ConnectionParameters {
             initial_rtt: Self::DEFAULT_INITIAL_RTT,
             max_pto: NonZeroUsize::new(limits::MAX_PTO_COUNT),
             mtu: Self::DEFAULT_MTU,
-            datagram_size: 0,
-            outgoing_datagram_queue: limits::OUTGOING_DATAGRAMS,
             active_connection_id_limit: u64::try_from(limits::REMOTE_ACTIVE_CIDS)
                 .unwrap_or(u64::MAX),
             disable_migration: false,
@@ -248,10 +244,11 @@ impl ConnectionParameters {
         self.keep_alive
     }
 
-    /// The round-trip time that is assumed before one was measured; at least a millisecond.
+    /// The round-trip time that is assumed before one was measured: from a millisecond to a
+    /// minute.
     #[must_use]
     pub fn initial_rtt(mut self, init_rtt: Duration) -> Self {
-        self.initial_rtt = init_rtt.max(Duration::from_millis(1));
+        self.initial_rtt = init_rtt.clamp(Duration::from_millis(1), Duration::from_secs(60));
         self
     }
 
@@ -286,32 +283,6 @@ impl ConnectionParameters {
     #[must_use]
     pub const fn get_mtu(&self) -> usize {
         self.mtu
-    }
-
-    /// The largest DATAGRAM frame that is taken (RFC 9221 §3), in bytes; zero: none are.
-    #[must_use]
-    pub const fn datagram_size(mut self, v: u64) -> Self {
-        self.datagram_size = at_most(v, MAX_VARINT);
-        self
-    }
-
-    /// The largest DATAGRAM frame that is taken, in bytes.
-    #[must_use]
-    pub const fn get_datagram_size(&self) -> u64 {
-        self.datagram_size
-    }
-
-    /// How many outgoing DATAGRAM payloads wait at most; at least one.
-    #[must_use]
-    pub fn outgoing_datagram_queue(mut self, v: usize) -> Self {
-        self.outgoing_datagram_queue = v.max(1);
-        self
-    }
-
-    /// How many outgoing DATAGRAM payloads wait at most.
-    #[must_use]
-    pub const fn get_outgoing_datagram_queue(&self) -> usize {
-        self.outgoing_datagram_queue
     }
 
     /// How many connection IDs of the peer's are kept, at least 2 and at most
@@ -449,7 +420,6 @@ mod tests {
             .max_data(u64::MAX)
             .max_stream_data(StreamType::BiDi, true, u64::MAX)
             .max_streams(StreamType::UniDi, u64::MAX)
-            .datagram_size(u64::MAX)
             .idle_timeout(Duration::MAX)
             .active_connection_id_limit(0)
             .initial_rtt(Duration::ZERO)
@@ -458,7 +428,6 @@ mod tests {
         assert_eq!(p.get_max_data(), MAX_VARINT);
         assert_eq!(p.get_max_stream_data(StreamType::BiDi, true), MAX_VARINT);
         assert_eq!(p.get_max_streams(StreamType::UniDi), MAX_STREAMS);
-        assert_eq!(p.get_datagram_size(), MAX_VARINT);
         assert_eq!(p.get_idle_timeout(), Duration::from_millis(MAX_VARINT));
         assert_eq!(p.get_active_connection_id_limit(), 2);
         assert_eq!(p.get_initial_rtt(), Duration::from_millis(1));

@@ -1,6 +1,6 @@
 //! What the host calls about streams, events and information.
 
-use std::{num::NonZeroUsize, time::Instant};
+use std::{net::SocketAddr, num::NonZeroUsize, time::Instant};
 
 use bytes::Bytes;
 use neqo_common::event::Provider;
@@ -140,8 +140,9 @@ impl Connection {
         self.streams.commit(stream_id)
     }
 
-    /// Lets the peer send at least `max_data` bytes ahead of what was read, up to the limit that
-    /// auto-tuning obeys too.
+    /// Lets the peer send `max_data` bytes ahead of what was read, at most
+    /// [`limits::MAX_STREAM_WINDOW`](crate::config::limits::MAX_STREAM_WINDOW), and no more by
+    /// auto-tuning. Credit that was given stays given.
     ///
     /// # Errors
     /// [`Misuse::InvalidStreamId`].
@@ -238,6 +239,18 @@ impl Connection {
             return Err(Misuse::NotConnected.into());
         }
         Ok(self.handshake.session.export(label, context, out)?)
+    }
+
+    /// Our address on the path in use; its IP is unspecified if the host never told.
+    #[must_use]
+    pub fn local_address(&self) -> SocketAddr {
+        self.paths.primary().local
+    }
+
+    /// The peer's address on the path in use. It may change: peers migrate (RFC 9000 §9).
+    #[must_use]
+    pub fn remote_address(&self) -> SocketAddr {
+        self.paths.primary().remote
     }
 
     /// The connection ID that the client chose first, known to both sides.

@@ -64,10 +64,12 @@ impl Idle {
         (!self.timeout.is_zero()).then(|| self.restarted + self.timeout.max(pto * 3))
     }
 
-    /// When a PING keeps the connection alive: half way to the deadline.
-    pub fn keep_alive(&self, pto: Duration) -> Option<Instant> {
-        (!self.timeout.is_zero() && !self.sent_since)
-            .then(|| self.restarted + self.timeout.max(pto * 3) / 2)
+    /// When a PING keeps the connection alive: after `interval` of silence, else half way to the
+    /// deadline.
+    pub fn keep_alive(&self, interval: Option<Duration>, pto: Duration) -> Option<Instant> {
+        let half = (!self.timeout.is_zero()).then(|| self.timeout.max(pto * 3) / 2);
+        let silence = interval.or(half).filter(|_| !self.sent_since)?;
+        Some(self.restarted + silence)
     }
 }
 

@@ -131,6 +131,10 @@ impl Connection {
                 if let Some(closer) = &mut self.closer {
                     closer.on_datagram();
                 }
+                // The amplification limit may hold back what is to be said.
+                if let Some(id) = self.paths.find(meta.dst, meta.src) {
+                    self.paths.get_mut(id).amplification.on_received(len);
+                }
             }
             State::Draining { .. } | State::Closed(_) => {}
             _ => {
@@ -303,20 +307,19 @@ impl Connection {
             .open(packet, pn, keys)
             .map_err(|_| DropReason::Decrypt)?;
         let range = opened.payload()?;
+        let rtt = &self.paths.primary().rtt;
+        let keep = || (rtt.pto_base() + self.peer.max_ack_delay) * 3;
         match with {
-            OpenedWith::Current => space.keys.on_opened(pn),
+            OpenedWith::Current => space.keys.on_opened(pn, now, keep),
             OpenedWith::Previous => {}
-            OpenedWith::Next => {
-                let keep = self.pto() * 3;
-                if let Some(space) = self.spaces.get_mut(id) {
-                    space.keys.on_peer_update(pn, now, keep)?;
-                }
-            }
+            OpenedWith::Next => space.keys.on_peer_update(pn, now, keep())?,
         }
         if is_long {
             self.on_first_words(id, scid);
         }
-        let path = self.path_of(meta, now).ok_or(DropReason::Address)?;
+        let path = self
+            .path_of(meta, packet.len(), now)
+            .ok_or(DropReason::Address)?;
         let cx = Context {
             space: id,
             pn,
@@ -365,9 +368,15 @@ impl Connection {
         }
     }
 
-    fn path_of(&mut self, meta: &Meta, now: Instant) -> Option<PathId> {
+    fn path_of(&mut self, meta: &Meta, len: usize, now: Instant) -> Option<PathId> {
         let known = self.paths.find(meta.dst, meta.src);
-        known.or_else(|| self.paths.add(meta.dst, meta.src, &self.params, now))
+        known.or_else(|| {
+            let id = self.paths.add(meta.dst, meta.src, &self.params, now)?;
+            let path = self.paths.get_mut(id);
+            path.amplification.on_received(len);
+            path.limit_mtu(usize::try_from(self.peer.max_udp_payload_size).unwrap_or(usize::MAX));
+            Some(id)
+        })
     }
 
     /// Hands the frames of an opened packet to the components, and notes that it came.
@@ -395,10 +404,9 @@ impl Connection {
     fn on_other_path(&mut self, cx: &Context, seen: Seen, newest: bool) {
         let validated = self.paths.get(cx.path).amplification.is_validated();
         if !validated {
-            self.paths
-                .get_mut(cx.path)
-                .validation
-                .begin(&mut self.random);
+            let path = self.paths.get_mut(cx.path);
+            let pto = path.rtt.pto_base();
+            path.validation.begin(&mut self.random, cx.now, pto);
         }
         //= rfc9000#section-9.3
         //# An endpoint only changes the address to which it sends packets in response to the
@@ -417,7 +425,10 @@ impl Connection {
                 qtrace!("{self} drops a packet: {reason}");
                 let strange = matches!(
                     reason,
-                    DropReason::Decrypt | DropReason::ConnectionId | DropReason::Header
+                    DropReason::Decrypt
+                        | DropReason::Duplicate
+                        | DropReason::ConnectionId
+                        | DropReason::Header
                 );
                 if strange && self.remote_cids.is_stateless_reset(packet) {
                     //= rfc9000#section-10.3.1
@@ -439,7 +450,7 @@ impl Connection {
     }
 
     /// Opens saved packets whose keys came meanwhile.
-    fn after_input(&mut self, now: Instant) {
+    pub(super) fn after_input(&mut self, now: Instant) {
         while let Some(id) = self.unlocked.pop() {
             let ready = id != PacketNumberSpace::ApplicationData || self.state.connected();
             if !ready || self.state.closing() || self.state.closed() {

@@ -143,6 +143,7 @@ impl Connection {
         let path = match &self.state {
             State::Closed(_) => return Transmit::None,
             State::Draining { .. } => return self.callback(now),
+            State::Closing { .. } => self.paths.primary_id(),
             _ => self
                 .paths
                 .wants_to_probe()
@@ -163,12 +164,11 @@ impl Connection {
         if let Err(e) = result {
             self.fail(e, now);
         }
-        let p = self.paths.get_mut(path);
-        p.amplification.on_sent(len);
         if self.state == State::Init {
             self.set_state(State::WaitInitial);
         }
         let p = self.paths.get_mut(path);
+        p.amplification.on_sent(len);
         self.stats.bytes_tx += len as u64;
         self.stats.datagrams_tx += count as u64;
         let (local, remote) = (p.local, p.remote);
@@ -274,7 +274,7 @@ impl Connection {
         speakers
     }
 
-    fn app_wants_to_send(&self, path: PathId) -> bool {
+    pub(super) fn app_wants_to_send(&self, path: PathId) -> bool {
         self.streams.wants_to_send()
             || self.handshake_done_due
             || self.local_cids.wants_to_send()

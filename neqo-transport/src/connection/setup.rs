@@ -124,14 +124,17 @@ impl Connection {
         let dcid = ConnectionId::generate_initial(&mut random);
         let local_cids = LocalCids::new(cid_generator, None, &mut random)?;
         let local = local_params(&conn_params, version, &local_cids);
-        let session = start.session(&local.encode(Role::Client, &mut random))?;
+        let session = start.session(&local.encode(
+            Role::Client,
+            conn_params.is_greasing().then_some(&mut random),
+        ))?;
         let parts = Parts {
             role: Role::Client,
             version,
             ids: HandshakeIds::new(dcid),
             session,
             local_cids,
-            remote_cids: RemoteCids::new(dcid),
+            remote_cids: RemoteCids::new(dcid, conn_params.get_active_connection_id_limit()),
             path: Path::new(local_addr, remote_addr, true, &conn_params, now),
             random,
         };
@@ -169,7 +172,7 @@ impl Connection {
             },
             session: context.tls.session(&context.alpn)?,
             local_cids,
-            remote_cids: RemoteCids::new(accept.scid),
+            remote_cids: RemoteCids::new(accept.scid, params.get_active_connection_id_limit()),
             path: Path::new(accept.local, accept.remote, validated, &params, now),
             random,
         };
@@ -243,7 +246,10 @@ impl Connection {
         };
         start.negotiated = true;
         let local = local_params(&self.params, version, &self.local_cids);
-        let session = start.session(&local.encode(Role::Client, &mut self.random))?;
+        let session = start.session(&local.encode(
+            Role::Client,
+            self.params.is_greasing().then_some(&mut self.random),
+        ))?;
         for id in PacketNumberSpace::ALL {
             self.discard_space(id);
         }
@@ -262,7 +268,10 @@ impl Connection {
         p.original_destination_connection_id = Some(self.handshake.ids.original_dcid);
         p.retry_source_connection_id = self.handshake.ids.retry_scid;
         p.stateless_reset_token = self.local_cids.first_token();
-        p.encode(Role::Server, &mut self.random)
+        p.encode(
+            Role::Server,
+            self.params.is_greasing().then_some(&mut self.random),
+        )
     }
 }
 
@@ -298,8 +307,8 @@ fn local_params(
         initial_max_stream_data_uni: params.get_max_stream_data(StreamType::UniDi, true),
         initial_max_streams_bidi: params.get_max_streams(StreamType::BiDi),
         initial_max_streams_uni: params.get_max_streams(StreamType::UniDi),
+        disable_active_migration: params.migration_disabled(),
         active_connection_id_limit: params.get_active_connection_id_limit(),
-        max_ack_delay: limits::ACK_DELAY,
         ack_delay_exponent: limits::ACK_DELAY_EXPONENT,
         initial_source_connection_id: Some(cids.first()),
         version_information: Some(VersionInformation::new(

@@ -1,6 +1,9 @@
 //! When to act without input, and what to do then.
 
-use std::time::{Duration, Instant};
+use std::{
+    num::NonZeroUsize,
+    time::{Duration, Instant},
+};
 
 use neqo_common::{Role, qdebug};
 
@@ -63,15 +66,20 @@ impl Connection {
     /// When the pacer lets the next packet go, if one waits for it.
     fn pacing_time(&self, now: Instant) -> Option<Instant> {
         let path = self.paths.primary();
-        let waits = self.streams.wants_to_send() && path.sender.available() >= path.mtu;
+        let wants = self.spaces.iter().any(|(_, s)| s.crypto.wants_to_send())
+            || self.app_wants_to_send(self.paths.primary_id());
+        let open = path.sender.available() >= path.mtu;
         path.sender
             .pacing_deadline(now, &path.rtt)
-            .filter(|_| waits)
+            .filter(|_| wants && open)
     }
 
     fn keep_alive_time(&self) -> Option<Instant> {
-        let wanted = self.state.connected() && self.streams.wants_keep_alive();
-        self.idle.keep_alive(self.pto()).filter(|_| wanted)
+        let interval = self.params.get_keep_alive();
+        let wanted = interval.is_some() || self.streams.wants_keep_alive();
+        self.idle
+            .keep_alive(interval, self.pto())
+            .filter(|_| wanted && self.state.connected())
     }
 
     fn loss_time(&self) -> Option<(Instant, PacketNumberSpace)> {
@@ -152,11 +160,10 @@ impl Connection {
         {
             space.owe_probes(1);
         }
-        let keep = self.pto() * 3;
         if let Some(space) = self.spaces.get_mut(PacketNumberSpace::ApplicationData) {
             space.keys.on_timer(now);
             if space.keys.update_due()
-                && let Err(e) = space.keys.initiate_update(now, keep)
+                && let Err(e) = space.keys.initiate_update()
             {
                 qdebug!("{self} cannot update keys: {e}");
             }
@@ -172,6 +179,13 @@ impl Connection {
     fn on_pto(&mut self, id: PacketNumberSpace) {
         self.pto.expired();
         self.stats.add_pto(self.pto.count());
+        let max = self
+            .params
+            .get_max_pto()
+            .map_or(usize::MAX, NonZeroUsize::get);
+        if usize::try_from(self.pto.count()).is_ok_and(|n| n > max) {
+            return self.end_silently(Error::TooManyPtos);
+        }
         qdebug!("{self} probes {id:?} for the {}th time", self.pto.count());
         for other in PacketNumberSpace::ALL {
             //= rfc9002#section-6.2.4

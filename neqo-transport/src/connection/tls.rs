@@ -23,6 +23,7 @@ impl Connection {
         if let Err(e) = result {
             self.fail(e, now);
         }
+        self.after_input(now);
     }
 
     pub(super) fn start_tls(&mut self, now: Instant) -> Res<()> {
@@ -198,8 +199,7 @@ impl Connection {
     ///
     /// # Errors
     /// [`Misuse::KeyUpdateBlocked`] until the handshake and the update before are confirmed.
-    pub fn initiate_key_update(&mut self, now: Instant) -> Res<()> {
-        let keep = self.pto() * 3;
+    pub fn initiate_key_update(&mut self) -> Res<()> {
         if self.state != State::Confirmed {
             return Err(Misuse::KeyUpdateBlocked.into());
         }
@@ -207,6 +207,6 @@ impl Connection {
             .get_mut(PacketNumberSpace::ApplicationData)
             .ok_or(Misuse::KeyUpdateBlocked)?
             .keys
-            .initiate_update(now, keep)
+            .initiate_update()
     }
 }

@@ -14,8 +14,9 @@ struct Phase {
     /// Keys for the peer's next phase, made in advance so that an update cannot be timed
     /// (RFC 9001 §9.5).
     next: OpenKeys,
-    /// Keys of the phase before, for packets that were overtaken, and when to drop them.
-    previous: Option<(OpenKeys, Instant)>,
+    /// Keys of the phase before, for packets that were overtaken, and when to drop them: not
+    /// before the peer is known to have followed.
+    previous: Option<(OpenKeys, Option<Instant>)>,
     /// The lowest packet number received in this phase.
     first_rx: Option<PacketNumber>,
     /// The first packet number sent in this phase.
@@ -118,10 +119,17 @@ impl Keys {
         })
     }
 
-    /// Packet `pn` was opened with the current keys.
-    pub fn on_opened(&mut self, pn: PacketNumber) {
+    /// Packet `pn` was opened with the current keys. Those of the phase before are kept until
+    /// `now + keep` once the peer has followed.
+    pub fn on_opened(&mut self, pn: PacketNumber, now: Instant, keep: impl FnOnce() -> Duration) {
         if let Some(p) = self.phase.as_mut() {
             p.first_rx = Some(p.first_rx.map_or(pn, |first| first.min(pn)));
+            //= rfc9001#section-6.5
+            //# An endpoint SHOULD retain old read keys for no more than three times the PTO after
+            //# having received a packet protected using the new keys.
+            if let Some((_, at @ None)) = &mut p.previous {
+                *at = Some(now + keep());
+            }
         }
     }
 
@@ -136,15 +144,13 @@ impl Keys {
         if phase.first_rx.is_some() && !phase.answered {
             return Err(Violation::KeyUpdate.into());
         }
-        self.rotate(now, keep)?;
-        if let Some(p) = self.phase.as_mut() {
-            p.first_rx = Some(pn);
-        }
+        self.rotate()?;
+        self.on_opened(pn, now, || keep);
         Ok(())
     }
 
     /// Begins a key update (RFC 9001 §6.1).
-    pub fn initiate_update(&mut self, now: Instant, keep: Duration) -> Res<()> {
+    pub fn initiate_update(&mut self) -> Res<()> {
         //= rfc9001#section-6.1
         //# An endpoint MUST NOT initiate a subsequent key update unless it has received
         //# an acknowledgment for a packet that was sent protected with keys from the
@@ -152,11 +158,11 @@ impl Keys {
         if !self.phase.as_ref().is_some_and(|p| p.confirmed) {
             return Err(Misuse::KeyUpdateBlocked.into());
         }
-        self.rotate(now, keep)
+        self.rotate()
     }
 
     /// Sealing and opening keys move to the next phase together, whoever began.
-    fn rotate(&mut self, now: Instant, keep: Duration) -> Res<()> {
+    fn rotate(&mut self) -> Res<()> {
         let (Some(phase), Some(open), Some(seal)) =
             (&mut self.phase, &mut self.open, &mut self.seal)
         else {
@@ -166,7 +172,7 @@ impl Keys {
         let new = std::mem::replace(&mut phase.next, next);
         let old = std::mem::replace(open, new);
         *seal = seal.next()?;
-        phase.previous = Some((old, now + keep));
+        phase.previous = Some((old, None));
         phase.bit = !phase.bit;
         phase.first_rx = None;
         phase.first_tx = None;
@@ -196,13 +202,15 @@ impl Keys {
     /// When the keys of the phase before are to be dropped.
     pub fn drop_time(&self) -> Option<Instant> {
         let phase = self.phase.as_ref()?;
-        phase.previous.as_ref().map(|(_, at)| *at)
+        phase.previous.as_ref().and_then(|(_, at)| *at)
     }
 
     /// Drops the keys of the phase before if their time has come.
     pub fn on_timer(&mut self, now: Instant) {
         if let Some(p) = &mut self.phase
-            && p.previous.as_ref().is_some_and(|(_, at)| *at <= now)
+            && p.previous
+                .as_ref()
+                .is_some_and(|(_, at)| at.is_some_and(|at| at <= now))
         {
             p.previous = None;
         }

@@ -45,7 +45,7 @@ impl CryptoStream {
 
     /// The next bytes for TLS, in order.
     pub fn read(&mut self) -> Option<Bytes> {
-        self.rx.read_bytes()
+        self.rx.read_bytes(&mut self.pool)
     }
 
     /// Whether anything waits to be sent (again).

@@ -25,7 +25,9 @@ enum State {
 #[derive(Clone, Copy, Debug)]
 pub struct EcnPath {
     state: State,
-    /// How many packets were sent marked.
+    /// How many packets were sent marked on this path.
+    tested: u64,
+    /// How many packets were sent marked in all: the peer counts those of all paths together.
     sent: u64,
     /// What the peer counted in each space when it last told.
     counts: EnumMap<PacketNumberSpace, EcnCounts>,
@@ -36,8 +38,18 @@ impl EcnPath {
     pub fn new() -> Self {
         Self {
             state: State::Testing,
+            tested: 0,
             sent: 0,
             counts: EnumMap::default(),
+        }
+    }
+
+    /// Nothing is known of a new path, but the peer goes on counting where it was on `other`.
+    pub const fn after(other: &Self) -> Self {
+        Self {
+            state: State::Testing,
+            tested: 0,
+            ..*other
         }
     }
 
@@ -53,7 +65,8 @@ impl EcnPath {
     pub const fn on_sent(&mut self, mark: Ecn) {
         if matches!(mark, Ecn::Ect0) {
             self.sent += 1;
-            if matches!(self.state, State::Testing) && self.sent >= TEST_PACKETS {
+            self.tested += 1;
+            if matches!(self.state, State::Testing) && self.tested >= TEST_PACKETS {
                 self.state = State::Unknown;
             }
         }
@@ -123,8 +136,8 @@ mod tests {
     use super::{EcnPath, TEST_PACKETS};
     use crate::{space::PacketNumberSpace::ApplicationData, wire::frame::EcnCounts};
 
-    const fn counts(ect0: u64, ect1: u64, ce: u64) -> Option<EcnCounts> {
-        Some(EcnCounts { ect0, ect1, ce })
+    const fn counts(ect0: u64, ect1: u64, ce: u64) -> EcnCounts {
+        EcnCounts { ect0, ect1, ce }
     }
 
     fn tested() -> EcnPath {
@@ -140,14 +153,14 @@ mod tests {
     #[test]
     fn marks_that_arrive_go_on() {
         let mut p = tested();
-        assert!(!p.on_ack(ApplicationData, 4, counts(4, 0, 0)));
+        assert!(!p.on_ack(ApplicationData, 4, Some(counts(4, 0, 0))));
         assert_eq!(p.mark(), Ecn::Ect0);
         p.on_sent(Ecn::Ect0);
         assert!(
-            p.on_ack(ApplicationData, 2, counts(5, 0, 1)),
+            p.on_ack(ApplicationData, 2, Some(counts(5, 0, 1))),
             "one of them saw congestion"
         );
-        assert!(!p.on_ack(ApplicationData, 1, counts(6, 0, 1)));
+        assert!(!p.on_ack(ApplicationData, 1, Some(counts(6, 0, 1))));
         assert_eq!(p.mark(), Ecn::Ect0);
     }
 
@@ -161,10 +174,10 @@ mod tests {
         type Acks<'a> = &'a [(u64, Option<EcnCounts>)];
         let lies: [Acks<'_>; 5] = [
             &[(1, None)],
-            &[(2, counts(1, 0, 0))],
-            &[(1, counts(1, 1, 0))],
-            &[(1, counts(11, 0, 0))],
-            &[(3, counts(3, 0, 0)), (0, counts(2, 0, 0))],
+            &[(2, Some(counts(1, 0, 0)))],
+            &[(1, Some(counts(1, 1, 0)))],
+            &[(1, Some(counts(11, 0, 0)))],
+            &[(3, Some(counts(3, 0, 0))), (0, Some(counts(2, 0, 0)))],
         ];
         for acks in lies {
             let mut p = tested();
@@ -173,10 +186,23 @@ mod tests {
             }
             assert_eq!(p.mark(), Ecn::NotEct, "{acks:?}");
             assert!(
-                !p.on_ack(ApplicationData, 1, counts(9, 0, 9)),
+                !p.on_ack(ApplicationData, 1, Some(counts(9, 0, 9))),
                 "and stays so"
             );
         }
+    }
+
+    #[test]
+    fn a_new_path_goes_on_counting() {
+        let mut old = tested();
+        assert!(!old.on_ack(ApplicationData, 10, Some(counts(10, 0, 0))));
+        let mut new = EcnPath::after(&old);
+        for _ in 0..3 {
+            assert_eq!(new.mark(), Ecn::Ect0);
+            new.on_sent(new.mark());
+        }
+        assert!(new.on_ack(ApplicationData, 3, Some(counts(12, 0, 1))));
+        assert_eq!(new.mark(), Ecn::Ect0);
     }
 
     #[test]
@@ -184,7 +210,7 @@ mod tests {
         let mut p = tested();
         assert!(!p.on_ack(ApplicationData, 0, None));
         assert_eq!(p.mark(), Ecn::NotEct);
-        assert!(!p.on_ack(ApplicationData, 1, counts(1, 0, 0)));
+        assert!(!p.on_ack(ApplicationData, 1, Some(counts(1, 0, 0))));
         assert_eq!(p.mark(), Ecn::Ect0);
     }
 }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Instant};
 
 use smallvec::SmallVec;
 
-use super::{Path, PathId};
+use super::{Path, PathId, ecn::EcnPath};
 use crate::{config::limits, config::params::ConnectionParameters};
 
 /// All paths of a connection.
@@ -89,7 +89,8 @@ impl PathSet {
         params: &ConnectionParameters,
         now: Instant,
     ) -> Option<PathId> {
-        let path = Path::new(local, remote, false, params, now);
+        let mut path = Path::new(local, remote, false, params, now);
+        path.ecn = EcnPath::after(&self.primary().ecn);
         if self.paths.len() < limits::PATHS {
             self.paths.push(path);
             return u8::try_from(self.paths.len() - 1).ok().map(PathId);
@@ -97,9 +98,10 @@ impl PathSet {
         let spare = (0..self.paths.len())
             .filter_map(|i| u8::try_from(i).ok().map(PathId))
             .find(|id| *id != self.primary && Some(*id) != self.fallback)?;
-        // Packets in flight on the path that goes keep its id; their fate is then counted
-        // against a window that never held them, which saturates.
-        *self.get_mut(spare) = path;
+        // Packets in flight on the path that goes keep its id, so the new one counts them.
+        let gone = self.get_mut(spare);
+        path.sender.inherit(gone.sender.bytes_in_flight());
+        *gone = path;
         Some(spare)
     }
 
@@ -115,8 +117,10 @@ impl PathSet {
 
     /// Goes back to the last validated path if the validation of the primary one failed.
     pub fn fall_back(&mut self) -> Option<PathId> {
-        let failed = self.primary().validation.has_failed();
-        let id = self.fallback.take().filter(|_| failed)?;
+        if !self.primary().validation.has_failed() {
+            return None;
+        }
+        let id = self.fallback.take()?;
         self.primary = id;
         Some(id)
     }
@@ -124,7 +128,9 @@ impl PathSet {
     /// A path other than the primary one that has frames of its own to send.
     pub fn wants_to_probe(&self) -> Option<PathId> {
         self.iter()
-            .find(|(id, p)| *id != self.primary && p.validation.wants_to_send())
+            .find(|(id, p)| {
+                *id != self.primary && p.validation.wants_to_send() && !p.amplification.is_blocked()
+            })
             .map(|(id, _)| id)
     }
 

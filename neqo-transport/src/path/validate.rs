@@ -6,8 +6,11 @@ use neqo_common::Random;
 
 use crate::{recovery::token::Token, tx::Tx, wire::frame::encode};
 
-/// How often a challenge is repeated before the path is given up.
-const MAX_CHALLENGES: u8 = 3;
+/// How many probe timeouts an answer may take; a challenge is sent once in each.
+//= rfc9000#section-8.2.4
+//# A value of three times the larger of the current PTO or the PTO
+//# for the new path (using kInitialRtt, as defined in {{QUIC-RECOVERY}}) is
+const PTOS: u8 = 3;
 /// A frame type of one byte and eight bytes of data.
 const FRAME_LEN: usize = 9;
 
@@ -17,6 +20,8 @@ struct Challenge {
     /// When it is repeated; none while it waits to be sent.
     repeat_at: Option<Instant>,
     sent: u8,
+    /// When the path is given up, even if the amplification limit let nothing be sent.
+    give_up_at: Instant,
 }
 
 /// What is under way to validate one path.
@@ -30,14 +35,15 @@ pub struct Validation {
 }
 
 impl Validation {
-    /// Begins to validate the path, unless that is under way.
-    pub fn begin(&mut self, random: &mut Random) {
+    /// Begins to validate the path, of which the probe timeout is `pto`, unless that is under way.
+    pub fn begin(&mut self, random: &mut Random, now: Instant, pto: Duration) {
         if self.challenge.is_none() {
             self.failed = false;
             self.challenge = Some(Challenge {
                 data: random.bytes(),
                 repeat_at: None,
                 sent: 0,
+                give_up_at: now + pto * u32::from(PTOS),
             });
         }
     }
@@ -68,7 +74,8 @@ impl Validation {
 
     /// When something is to be done.
     pub fn next_timeout(&self) -> Option<Instant> {
-        self.challenge.and_then(|c| c.repeat_at)
+        self.challenge
+            .map(|c| c.repeat_at.unwrap_or(c.give_up_at).min(c.give_up_at))
     }
 
     /// Repeats a challenge, or gives up.
@@ -76,13 +83,12 @@ impl Validation {
         let Some(c) = self.challenge.as_mut() else {
             return;
         };
-        if c.repeat_at.is_some_and(|at| at <= now) {
-            if c.sent >= MAX_CHALLENGES {
-                self.challenge = None;
-                self.failed = true;
-            } else {
-                c.repeat_at = None;
-            }
+        let due = c.repeat_at.is_some_and(|at| at <= now);
+        if c.give_up_at <= now || due && c.sent >= PTOS {
+            self.challenge = None;
+            self.failed = true;
+        } else if due {
+            c.repeat_at = None;
         }
     }
 

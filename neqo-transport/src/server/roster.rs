@@ -37,6 +37,7 @@ pub struct Roster {
 }
 
 impl Roster {
+    /// No connections yet; the IDs that they are found by come from `generator`.
     pub fn new(generator: Box<dyn ConnectionIdGenerator>, random: &mut Random) -> Self {
         Self {
             table: Table::default(),

@@ -222,8 +222,8 @@ impl Streams {
     /// As [`Self::recv`].
     pub(crate) fn recv_bytes(&mut self, id: StreamId) -> Res<(Option<Bytes>, bool)> {
         let slot = self.find_readable(id)?;
-        let (recv, _) = self.recv_part(slot).ok_or(Misuse::NoMoreData)?;
-        let (b, fin) = recv.read_bytes();
+        let (recv, lent) = self.recv_part(slot).ok_or(Misuse::NoMoreData)?;
+        let (b, fin) = recv.read_bytes(lent.pool);
         self.after_read(slot, b.as_ref().map_or(0, |b| b.len() as u64));
         Ok((b, fin))
     }
@@ -269,7 +269,7 @@ impl Streams {
     pub(crate) fn set_max_data(&mut self, id: StreamId, size: u64) -> Res<()> {
         let slot = self.find(id, Half::Recv)?;
         if let Some((recv, _)) = self.recv_part(slot) {
-            recv.window_mut().set(size);
+            recv.window_mut().set(size.min(limits::MAX_STREAM_WINDOW));
             if recv.wants_credit() && recv.window().has_more() {
                 self.control(slot, Control::MAX_DATA);
             }

@@ -1,5 +1,7 @@
-//! Chunks of memory that buffers share and reuse, so that copying stream data allocates nothing
-//! in steady state.
+//! Memory that the buffers of a connection share: chunks to reuse, so that copying stream data
+//! allocates nothing in steady state, and a budget for slices of receive buffers.
+
+use crate::config::limits;
 
 /// How large a reusable chunk is, in bytes: some thirty packets, so that the bookkeeping per chunk
 /// vanishes, and small enough that a half-full one does not hurt.
@@ -13,6 +15,8 @@ const SPARE: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
     spare: Vec<Vec<u8>>,
+    /// How many slices of receive buffers are held.
+    slices: usize,
     /// How many chunks were allocated.
     #[cfg(test)]
     made: usize,
@@ -45,9 +49,22 @@ impl Pool {
         }
     }
 
+    /// Whether one more slice of a receive buffer may be held; then it is counted.
+    pub(crate) const fn take_slice(&mut self) -> bool {
+        // hardening A6
+        let ok = self.slices < limits::HELD_SLICES;
+        self.slices += ok as usize;
+        ok
+    }
+
+    /// A slice is not held any more.
+    pub(crate) const fn put_slice(&mut self) {
+        self.slices = self.slices.saturating_sub(1);
+    }
+
     /// Whether no more is kept than allowed.
     pub(crate) const fn consistent(&self) -> bool {
-        self.spare.len() <= SPARE
+        self.spare.len() <= SPARE && self.slices <= limits::HELD_SLICES
     }
 
     /// How many chunks were allocated.

@@ -102,9 +102,10 @@ impl Parts<'_> {
     }
 
     fn write_path(&mut self, tx: &mut Tx<'_, '_, '_>) {
-        /// A challenge is repeated after as long as a new path may take (RFC 9000 §8.2.4).
-        const PTOS: u32 = 3;
-        let timeout = self.path.rtt.pto_base() * PTOS;
+        //= rfc9000#section-8.2.1
+        //# An endpoint SHOULD NOT probe a new path with packets containing a PATH_CHALLENGE frame
+        //# more frequently than it would send an Initial packet.
+        let timeout = self.path.rtt.pto_base();
         self.path.validation.write(tx, timeout);
     }
 

@@ -1,6 +1,11 @@
 //! Two connections side by side, through the public API, in memory that is lent and reused.
 
 #![allow(dead_code, reason = "each test uses its part")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a helper of tests, which may fail and need some instant to begin with"
+)]
 
 use std::{
     net::SocketAddr,
@@ -17,6 +22,25 @@ use neqo_transport::{
 };
 
 const BATCH: NonZeroUsize = NonZeroUsize::new(40).unwrap();
+
+/// Runs what one side does with packets, and may measure it.
+pub trait Meter {
+    fn write<R>(&mut self, f: impl FnOnce() -> R) -> R;
+    fn read<R>(&mut self, f: impl FnOnce() -> R) -> R;
+}
+
+/// Measures nothing.
+struct Unmetered;
+
+impl Meter for Unmetered {
+    fn write<R>(&mut self, f: impl FnOnce() -> R) -> R {
+        f()
+    }
+
+    fn read<R>(&mut self, f: impl FnOnce() -> R) -> R {
+        f()
+    }
+}
 
 pub struct Pair {
     pub client: Connection,
@@ -105,6 +129,15 @@ impl Pair {
 
     /// Passes one batch each way, if there is one. Whether there was.
     pub fn step(&mut self) -> bool {
+        self.step_with(&mut Unmetered, &mut Unmetered)
+    }
+
+    /// Like [`Self::step`], with what the client and the server do inside of their meters.
+    pub fn step_with(
+        &mut self,
+        client_meter: &mut impl Meter,
+        server_meter: &mut impl Meter,
+    ) -> bool {
         let Self {
             client,
             server,
@@ -112,7 +145,9 @@ impl Pair {
             buf,
             wire,
         } = self;
-        pass(client, server, *now, buf, wire) | pass(server, client, *now, buf, wire)
+        let mut there = (client, client_meter);
+        let mut back = (server, server_meter);
+        pass(&mut there, &mut back, *now, buf, wire) | pass(&mut back, &mut there, *now, buf, wire)
     }
 
     /// Passes batches until both are silent.
@@ -122,13 +157,13 @@ impl Pair {
 }
 
 fn pass(
-    from: &mut Connection,
-    to: &mut Connection,
+    (from, output): &mut (&mut Connection, &mut impl Meter),
+    (to, input): &mut (&mut Connection, &mut impl Meter),
     now: Instant,
     buf: &mut [u8],
     wire: &mut BytesMut,
 ) -> bool {
-    let Transmit::Batch(batch) = from.write_batch(now, buf, BATCH) else {
+    let Transmit::Batch(batch) = output.write(|| from.write_batch(now, buf, BATCH)) else {
         return false;
     };
     // Like a receive buffer: reclaimed once nobody holds a slice of it any more.
@@ -141,6 +176,6 @@ fn pass(
         Tos::default(),
         wire.split(),
     );
-    to.process_input_owned(d, batch.datagram_size(), now);
+    input.read(|| to.process_input_owned(d, batch.datagram_size(), now));
     true
 }

@@ -1,6 +1,7 @@
 //! Holds the whole repository to the rules of its design that no compiler lint checks. There is no
 //! list of exceptions.
 
+mod docs;
 mod mask;
 mod rules;
 mod scan;

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, ops::Range};
 
 use crate::{
+    docs::undocumented,
     mask::mask,
     scan::{attributes, breaks, functions, line_of, test_items, words},
 };
@@ -71,6 +72,10 @@ pub(crate) fn rust_file(path: &str, source: &str) -> Vec<Fault> {
     faults.extend(long(path, &code, &tests));
     faults.extend(unexplained_exceptions(&code));
     faults.extend(unfinished(&code));
+    faults.extend(unsafe_code(&code));
+    if !is_test(path) && path.split('/').nth(1) == Some("src") {
+        faults.extend(silent(source, &code, &tests));
+    }
     if !is_test(path)
         && ONE_OWNER
             .iter()
@@ -160,6 +165,21 @@ fn unfinished(code: &[u8]) -> Vec<Fault> {
             matches!(*word, "todo" | "unimplemented") && code.get(at + word.len()) == Some(&b'!')
         })
         .map(|(at, word)| (line_of(code, at), format!("{word}! in the code")))
+        .collect()
+}
+
+/// The compiler looks after crate roots that forbid it; this looks after every other target.
+fn unsafe_code(code: &[u8]) -> Vec<Fault> {
+    words(code)
+        .filter(|(_, word)| *word == "unsafe")
+        .map(|(at, _)| (line_of(code, at), "unsafe code".to_owned()))
+        .collect()
+}
+
+fn silent(source: &str, code: &[u8], tests: &[Range<usize>]) -> Vec<Fault> {
+    undocumented(source, code, tests)
+        .into_iter()
+        .map(|(line, name)| (line, format!("`{name}` is public without documentation")))
         .collect()
 }
 
@@ -288,6 +308,21 @@ mod tests {
                 "1: #[cfg_attr] without a reason",
             ),
             (inner, "fn f() { todo!() }", "1: todo! in the code"),
+            (
+                "neqo-udp/tests/a.rs",
+                "fn f() {\n unsafe { g() } }",
+                "2: unsafe code",
+            ),
+            (
+                "neqo-udp/benches/a.rs",
+                "#[unsafe(no_mangle)]\nfn f() {}",
+                "1: unsafe code",
+            ),
+            (
+                inner,
+                "#[derive(Debug)]\npub struct A;",
+                "2: `A` is public without documentation",
+            ),
             (
                 inner,
                 "fn f() {\n unimplemented!(\"x\") }",

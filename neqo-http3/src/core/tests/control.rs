@@ -23,33 +23,86 @@ const CONTROL: &[u8] = &[0, 4, 0];
 #[test]
 fn settings_are_sent_first() {
     for role in BOTH {
-        let mut end = End::new(role);
+        let end = End::new(role);
         let id = StreamId::init(StreamType::UniDi, role);
-        assert_eq!(end.quic.sent(id), [0, 4, 3, 6, 0x4f, 0xa0]);
+        assert_eq!(
+            end.quic.sent(id),
+            [0, 4, 7, 6, 0x4f, 0xa0, 1, 0, 7, 0],
+            "QPACK is announced to have no dynamic table"
+        );
         assert_eq!(end.quic.streams[&id].urgency, Some(Urgency::Control));
+    }
+}
+
+//= rfc9204#section-4.2 type=test
+//# Each endpoint MUST initiate, at most, one encoder stream and, at most, one
+//# decoder stream.
+#[test]
+fn qpack_streams_are_opened() {
+    for role in BOTH {
+        let mut end = End::new(role);
+        for (n, stream_type) in [(1, 2), (2, 3)] {
+            let id = StreamId::nth(StreamType::UniDi, role, n);
+            assert_eq!(end.quic.sent(id), [stream_type]);
+            let stream = &end.quic.streams[&id];
+            assert_eq!(stream.urgency, Some(Urgency::Control));
+            assert!(!stream.closed);
+        }
         end.core.start(&mut end.quic).unwrap();
-        assert_eq!(end.quic.streams.len(), 1, "only once");
+        assert_eq!(end.quic.streams.len(), 3, "only once");
     }
 }
 
 #[test]
-fn settings_wait_for_a_stream() {
+fn critical_streams_wait_to_be_allowed() {
+    let config = Config {
+        grease: Some(1),
+        ..CONFIG
+    };
     let mut end = End {
         role: Role::Client,
-        core: super::Core::new(Role::Client, CONFIG),
+        core: super::Core::new(Role::Client, config),
         quic: super::FakeQuic::new(Role::Client),
     };
     end.quic.limit = 0;
     end.core.start(&mut end.quic).unwrap();
     assert!(end.quic.streams.is_empty());
-    end.quic.limit = 3;
-    end.core
-        .on_event(StreamEvent::Creatable(StreamType::UniDi), &mut end.quic)
-        .unwrap();
-    end.core
-        .on_event(StreamEvent::Creatable(StreamType::UniDi), &mut end.quic)
-        .unwrap();
-    assert_eq!(end.quic.streams.len(), 1);
+    // Control, encoder, decoder, the reserved one, and nothing after that.
+    for (limit, open) in [(1, 1), (2, 2), (2, 2), (5, 4), (6, 4)] {
+        end.quic.limit = limit;
+        end.core
+            .on_event(StreamEvent::Creatable(StreamType::UniDi), &mut end.quic)
+            .unwrap();
+        assert_eq!(end.quic.streams.len(), open);
+    }
+    let firsts: Vec<_> = end
+        .quic
+        .streams
+        .values()
+        .map(|s| s.sent_from(0)[0])
+        .collect();
+    assert_eq!(firsts[..3], [0, 2, 3]);
+}
+
+#[test]
+fn types_wait_for_room() {
+    let mut end = End::server();
+    let decoder = StreamId::nth(StreamType::UniDi, Role::Server, 2);
+    let mut blocked = End {
+        role: Role::Server,
+        core: super::Core::new(Role::Server, CONFIG),
+        quic: super::FakeQuic::new(Role::Server),
+    };
+    blocked.quic.space = 0;
+    blocked.core.start(&mut blocked.quic).unwrap();
+    assert!(blocked.quic.sent(decoder).is_empty());
+    for id in end.quic.streams.keys() {
+        blocked.quic.set_space(*id, 100);
+        blocked.writable(*id);
+        assert_eq!(blocked.quic.sent(*id), end.quic.sent(*id));
+    }
+    end.writable(decoder);
+    assert_eq!(end.quic.sent(decoder), [3], "it is not said again");
 }
 
 //= rfc9114#section-7.2.4.1 type=test
@@ -75,7 +128,7 @@ fn grease() {
                 .core
                 .on_event(StreamEvent::New(id), &mut server.quic)
                 .unwrap();
-            let reserved = id.index() == 1;
+            let reserved = id.index() == 3;
             assert_eq!(stream.closed, reserved);
         }
         let control = StreamId::new(2);
@@ -86,13 +139,13 @@ fn grease() {
                 ..CONFIG
             },
         );
-        for id in [2, 6] {
+        for id in [2, 6, 10, 14] {
             server
-                .deliver(id, client.quic.sent(StreamId::new(id)), id == 6)
+                .deliver(id, client.quic.sent(StreamId::new(id)), id == 14)
                 .unwrap();
         }
         assert_eq!(server.events(), [CoreEvent::Settings(CONFIG.settings)]);
-        assert!(client.quic.sent(control).len() > 6);
+        assert!(client.quic.sent(control).len() > 10);
     }
 }
 
@@ -194,6 +247,13 @@ fn critical_streams_exist_once() {
 //# If either
 //# control stream is closed at any point, this MUST be treated as a connection
 //# error of type H3_CLOSED_CRITICAL_STREAM.
+//= rfc9204#section-4.2 type=test
+//# Closure of either
+//# unidirectional stream type MUST be treated as a connection error of type
+//# H3_CLOSED_CRITICAL_STREAM.
+//= rfc9204#section-4.2 type=test
+//# The sender MUST NOT close either of these streams, and the receiver MUST NOT
+//# request that the sender close either of these streams.
 #[test]
 fn critical_streams_stay_open() {
     // hardening A29
@@ -219,12 +279,25 @@ fn critical_streams_stay_open() {
                 peer_error(Violation::HttpClosedCriticalStream)
             );
         }
-        let mut end = End::new(role);
-        let own = StreamId::init(StreamType::UniDi, role);
-        assert_eq!(
-            end.stop_sending(own.as_u64(), 0),
-            peer_error(Violation::HttpClosedCriticalStream)
+        for n in 0..3 {
+            let mut end = End::new(role);
+            let own = StreamId::nth(StreamType::UniDi, role, n);
+            assert_eq!(
+                end.stop_sending(own.as_u64(), 0),
+                peer_error(Violation::HttpClosedCriticalStream),
+                "{n}"
+            );
+        }
+        // What has no meaning may go.
+        let mut end = End::with(
+            role,
+            Config {
+                grease: Some(3),
+                ..CONFIG
+            },
         );
+        let reserved = StreamId::nth(StreamType::UniDi, role, 3);
+        end.stop_sending(reserved.as_u64(), 0).unwrap();
     }
 }
 

@@ -210,8 +210,8 @@ impl RecvStream {
     }
 
     /// Takes one piece of data without a copy, and whether that was the end.
-    pub(super) fn read_bytes(&mut self) -> (Option<Bytes>, bool) {
-        let b = self.buf.read_bytes();
+    pub(super) fn read_bytes(&mut self, pool: &mut Pool) -> (Option<Bytes>, bool) {
+        let b = self.buf.read_bytes(pool);
         (b, self.after_read())
     }
 

@@ -1,8 +1,9 @@
 //! Puts what arrives in order.
 //!
-//! In order, data is appended to a queue of pieces that the reader takes from; out of order, pieces
-//! wait in a tree by offset. A piece is a slice of the receive buffer where that pins little
-//! beside it, else a copy; copies that touch are joined (hardening A6).
+//! In order, data is appended to a queue of pieces that the reader takes from; a piece is a slice
+//! of the receive buffer while few of those are held, else a copy. Out of order, pieces wait in a
+//! tree by offset; they may wait for long, so they are copies. Copies that touch are joined
+//! (hardening A6).
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -16,10 +17,6 @@ use crate::{
 
 /// Shorter data is copied: a slice would cost more to keep than to copy.
 const SLICE_FROM: usize = 512;
-/// How many bytes may be held as slices. What a slice pins cannot be seen from here, it may be
-/// a batch of datagrams; so a reader who falls behind, or a gap, makes further data be copied
-/// (hardening A6).
-const SLICE_BUDGET: usize = 512 * 1024;
 /// The peer sent more scattered data than is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooScattered;
@@ -50,10 +47,6 @@ impl Piece {
         self.bytes().len()
     }
 
-    const fn is_slice(&self) -> bool {
-        matches!(self, Self::Slice(_))
-    }
-
     fn advance(&mut self, n: usize) {
         match self {
             Self::Slice(b) => b.advance(n.min(b.len())),
@@ -75,14 +68,19 @@ impl Piece {
     }
 
     fn recycle(self, pool: &mut Pool) {
-        if let Self::Copy { data, .. } = self {
-            pool.put(data);
+        match self {
+            Self::Slice(_) => pool.put_slice(),
+            Self::Copy { data, .. } => pool.put(data),
         }
     }
 
-    fn into_bytes(self) -> Bytes {
+    /// What the reader keeps is the reader's: it counts no more.
+    fn into_bytes(self, pool: &mut Pool) -> Bytes {
         match self {
-            Self::Slice(b) => b,
+            Self::Slice(b) => {
+                pool.put_slice();
+                b
+            }
             Self::Copy { data, read } => {
                 let mut b = Bytes::from(data);
                 b.advance(read);
@@ -105,8 +103,6 @@ pub(crate) struct Reassembly {
     ahead: BTreeMap<u64, Piece>,
     /// The largest offset that arrived.
     highest: u64,
-    /// How many bytes are held as slices.
-    sliced: usize,
 }
 
 impl Reassembly {
@@ -153,9 +149,6 @@ impl Reassembly {
         {
             let (start, mut piece) = entry.remove_entry();
             let known = index(self.received - start).min(piece.len());
-            if piece.is_slice() {
-                self.sliced -= known;
-            }
             piece.advance(known);
             if piece.len() == 0 {
                 piece.recycle(pool);
@@ -167,20 +160,11 @@ impl Reassembly {
         Ok(())
     }
 
-    /// Whether `data` is worth keeping as a slice, and the slice.
-    fn slice(&mut self, data: Payload<'_>) -> Option<Bytes> {
-        let len = data.bytes().len();
-        let b = (len >= SLICE_FROM && self.sliced + len <= SLICE_BUDGET)
-            .then(|| data.slice())
-            .flatten()?;
-        self.sliced += len;
-        Some(b)
-    }
-
     /// Appends data that is in order.
     fn push(&mut self, data: Payload<'_>, pool: &mut Pool) {
         let len = data.bytes().len();
-        if let Some(b) = self.slice(data) {
+        let slice = (len >= SLICE_FROM).then(|| data.slice()).flatten();
+        if let Some(b) = slice.filter(|_| pool.take_slice()) {
             self.ready.push_back(Piece::Slice(b));
         } else {
             let mut rest = data.bytes();
@@ -216,17 +200,11 @@ impl Reassembly {
                 stop = at;
                 break;
             }
-            if let Some(old) = self.ahead.remove(&at)
-                && old.is_slice()
-            {
-                self.sliced -= old.len();
-            }
+            self.ahead.remove(&at);
         }
         let data = data.skip(index(cursor - start)).first(index(stop - cursor));
-        let slice = self.slice(data);
         let mut rest = data.bytes();
-        if slice.is_none()
-            && before_end == cursor
+        if before_end == cursor
             && let Some(piece) = before_at.and_then(|at| self.ahead.get_mut(&at))
         {
             rest = &rest[piece.append(rest)..];
@@ -235,13 +213,9 @@ impl Reassembly {
             return Ok(());
         }
         let at = stop - rest.len() as u64;
-        let piece = slice.map_or_else(
-            || Piece::copied(rest, Vec::with_capacity(rest.len())),
-            Piece::Slice,
-        );
+        let piece = Piece::copied(rest, Vec::with_capacity(rest.len()));
         self.ahead.insert(at, piece);
-        // An honest sender's pieces are as many as its gaps: longer ones are few by the budget for
-        // slices, and copies that touch are joined.
+        // An honest sender's pieces are as many as its gaps: those that touch are joined.
         // hardening A5, R3896
         let extra = index((self.highest - self.received) / limits::REASSEMBLY_BYTES_PER_GAP);
         if self.ahead.len() > limits::REASSEMBLY_GAPS.saturating_add(extra) {
@@ -261,9 +235,6 @@ impl Reassembly {
             let now = from.len().min(to.len() - n);
             to[n..n + now].copy_from_slice(&from[..now]);
             piece.advance(now);
-            if piece.is_slice() {
-                self.sliced -= now;
-            }
             n += now;
             if piece.len() == 0
                 && let Some(piece) = self.ready.pop_front()
@@ -276,12 +247,8 @@ impl Reassembly {
     }
 
     /// Takes the next contiguous piece without a copy.
-    pub(crate) fn read_bytes(&mut self) -> Option<Bytes> {
-        let piece = self.ready.pop_front()?;
-        if piece.is_slice() {
-            self.sliced -= piece.len();
-        }
-        let b = piece.into_bytes();
+    pub(crate) fn read_bytes(&mut self, pool: &mut Pool) -> Option<Bytes> {
+        let b = self.ready.pop_front()?.into_bytes(pool);
         self.read += b.len() as u64;
         Some(b)
     }
@@ -373,17 +340,17 @@ mod tests {
                         let n = r.read(&mut buf, &mut pool);
                         got.extend_from_slice(&buf[..n]);
                     }
-                    1 => got.extend(r.read_bytes().unwrap_or_default()),
+                    1 => got.extend(r.read_bytes(&mut pool).unwrap_or_default()),
                     _ => {}
                 }
                 assert_eq!(r.read_to(), got.len() as u64);
             }
             r.insert(0, Payload::borrowed(&text), &mut pool).unwrap();
-            while let Some(b) = r.read_bytes() {
+            while let Some(b) = r.read_bytes(&mut pool) {
                 got.extend(b);
             }
             assert_eq!(got, text);
-            assert_eq!((r.pieces(), r.sliced, r.memory()), (0, 0, 0));
+            assert_eq!((r.pieces(), r.memory()), (0, 0));
         }
     }
 
@@ -412,6 +379,6 @@ mod tests {
         r.read(&mut [0; 5], &mut pool);
         r.clear(&mut pool);
         assert_eq!((r.readable(), r.memory()), (0, 0));
-        assert_eq!(r.read_bytes(), None);
+        assert_eq!(r.read_bytes(&mut pool), None);
     }
 }

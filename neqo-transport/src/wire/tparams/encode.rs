@@ -6,8 +6,9 @@ use super::{TransportParameters, id::TransportParameterId as Id};
 use crate::{version, wire::put::Put as _};
 
 impl TransportParameters {
-    /// The parameters as `role` sends them, with one that means nothing among them.
-    pub(crate) fn encode(&self, role: Role, rng: &mut Random) -> Vec<u8> {
+    /// The parameters as `role` sends them; with `grease`, a version and a parameter that mean
+    /// nothing are among them, so that peers keep ignoring what they do not know.
+    pub(crate) fn encode(&self, role: Role, mut grease: Option<&mut Random>) -> Vec<u8> {
         let mut out = Vec::with_capacity(256);
         self.encode_ints(&mut out);
         if let Some(cid) = &self.initial_source_connection_id {
@@ -25,7 +26,9 @@ impl TransportParameters {
             for version in &info.available {
                 value.put(&version.to_be_bytes());
             }
-            value.put(&version::grease(rng).to_be_bytes());
+            if let Some(rng) = &mut grease {
+                value.put(&version::grease(rng).to_be_bytes());
+            }
             param(&mut out, Id::VersionInformation, &value);
         }
         //= rfc9000#section-18.2
@@ -35,9 +38,11 @@ impl TransportParameters {
         if role == Role::Server {
             self.encode_server_only(&mut out);
         }
-        let grease: [u8; 16] = rng.bytes();
-        let len = usize::try_from(rng.below(16)).unwrap_or_default();
-        raw(&mut out, Id::grease(rng), &grease[..len]);
+        if let Some(rng) = grease {
+            let value: [u8; 16] = rng.bytes();
+            let len = usize::try_from(rng.below(16)).unwrap_or_default();
+            raw(&mut out, Id::grease(rng), &value[..len]);
+        }
         out
     }
 

@@ -1,0 +1,3 @@
+#![cfg_attr(fuzzing, no_main)]
+
+neqo_fuzz::target!(neqo_fuzz::qpack_encoder_stream);
