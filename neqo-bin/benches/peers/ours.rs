@@ -1,6 +1,6 @@
 //! The stack of this repository.
 //!
-//! The server is `neqo-server` without its command line: [`server::driver::Driver`] with its
+//! The server is `neqo-server` without its command line: [`Driver`] with its
 //! generated resources and no access log. The client has the receive and transmit turns of
 //! `neqo-client`'s loop, and drops what it gets as the other peers' clients do, where the program
 //! would write files.
@@ -19,7 +19,7 @@ use neqo_bin::{
         signals::Signals,
         turn::{self, Next, Step},
     },
-    server::{self, access_log::AccessLog, service::Service},
+    server::{access_log::AccessLog, connections::Connections, driver::Driver, service::Service},
 };
 use neqo_common::{Datagram, event::Provider as _};
 use neqo_crypto::{Cipher, Group, Identity, Verification};
@@ -62,9 +62,9 @@ impl Peer for Ours {
             runtime().block_on(async {
                 let cids = || Box::new(RandomConnectionIdGenerator::new(CID_LEN)) as Box<_>;
                 let server = Http3Server::new(clock::now(), tls, cids, params).unwrap();
-                let connections = server::connections::Connections::new(server);
+                let connections = Connections::new(server);
                 let (_stop, signals) = Signals::manual();
-                server::driver::Driver::new(connections, Port::new(socket).unwrap())
+                Driver::new(connections, Port::new(socket).unwrap())
                     .serve(
                         Service::new(None).unwrap(),
                         AccessLog::disabled(),
