@@ -15,7 +15,7 @@
 //! | [`proto`], [`startup`] | what both command lines offer; logs and the end of a process |
 //!
 //! Both programs drive an *engine*, which is HTTP/3 or HTTP/0.9 (`hq-interop`), by the same few calls: [`client::engine`],
-//! [`server::engine`].
+//! [`server::connections`].
 
 #![forbid(unsafe_code)]
 
