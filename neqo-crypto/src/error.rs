@@ -65,6 +65,14 @@ pub enum Error {
     /// The call does not fit the session's state.
     #[error("the call does not fit the state")]
     State,
+    /// A library refuses: NSS that cannot be started, or a function of its.
+    #[error("{what}: {name}")]
+    Library {
+        /// What was asked of it.
+        what: &'static str,
+        /// Its own name for the reason.
+        name: String,
+    },
     /// A bug here or in a library; the text says where.
     #[error("internal: {0}")]
     Internal(&'static str),
@@ -83,6 +91,7 @@ impl Error {
             | Self::KeyExhausted
             | Self::NotAvailable
             | Self::State
+            | Self::Library { .. }
             | Self::Internal(_) => alert::INTERNAL_ERROR,
         }
     }

@@ -49,10 +49,11 @@
 //! Times are arguments, except one: certificates are dated by the wall clock, and tickets by it too inside rustls, so the
 //! verifier reads the system's clock.
 
-#![forbid(unsafe_code)]
+#![cfg_attr(not(feature = "nss"), forbid(unsafe_code))]
+#![cfg_attr(feature = "nss", deny(unsafe_code))]
 
-#[cfg(not(feature = "rustls"))]
-compile_error!("neqo-crypto needs a backend: enable the feature `rustls`");
+#[cfg(not(any(feature = "rustls", feature = "nss")))]
+compile_error!("neqo-crypto needs a backend: enable the feature `rustls` or `nss`");
 
 mod auth;
 mod backend;
@@ -62,6 +63,10 @@ mod constants;
 mod error;
 mod identity;
 mod keylog;
+#[cfg(feature = "nss")]
+#[expect(unsafe_code, reason = "NSS is C; this module makes it safe")]
+#[warn(clippy::undocumented_unsafe_blocks)]
+mod nss;
 mod primitives;
 mod protect;
 mod secret;
@@ -77,6 +82,8 @@ pub use constants::{Cipher, Direction, Group, Level};
 pub use error::{Error, Res, alert};
 pub use identity::Identity;
 pub use keylog::KeyLog;
+#[cfg(feature = "nss")]
+pub use nss::{init, init_db};
 pub use primitives::{TAG_LEN, constant_time_eq, random, sha256};
 pub use protect::{OpenKeys, ResetKey, SealKeys, TokenKey, initial_keys, initial_secrets, retry};
 pub use secret::Secret;

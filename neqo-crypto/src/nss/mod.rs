@@ -1,0 +1,139 @@
+//! NSS behind safe types: the one module with `unsafe`.
+//!
+//! What is unsafe about NSS is wrapped here, each object in a type that owns it, and nothing of NSS's own types leaves.
+//! The module knows no QUIC: what sessions do with it is in `backend::nss`.
+//!
+//! | file | what it wraps |
+//! |---|---|
+//! | `ffi` | declarations that nss-gk-api keeps to itself |
+//! | `exp` | the experimental functions, looked up by name, and what this NSS can do |
+//!
+//! No callback can unwind into NSS: none indexes, unwraps or formats.
+
+mod ffi;
+
+use std::{
+    ffi::{CStr, CString, c_char},
+    path::Path,
+    ptr::null,
+    sync::{Mutex, PoisonError},
+};
+
+use crate::error::{Error, Res};
+
+/// The oldest NSS that has all that sessions stand on.
+const MINIMUM_VERSION: &CStr = c"3.87";
+
+/// Whether NSS is up. It is never taken down: connections of other threads may be using it.
+static UP: Mutex<bool> = Mutex::new(false);
+
+/// Starts NSS without a database, unless it was started before, be it by the host itself. Every session calls it.
+///
+/// # Errors
+/// `Library` if NSS cannot start, or is older than 3.87.
+pub fn init() -> Res<()> {
+    start(None)
+}
+
+/// Starts NSS with the certificate database in the directory `dir`, read-only. Like [`init`] it does nothing if NSS was
+/// started before; so call it first.
+///
+/// # Errors
+/// `Library` if there is no usable database, `Config` if `dir` cannot be a name of one.
+pub fn init_db(dir: &Path) -> Res<()> {
+    let name = dir
+        .to_str()
+        .and_then(|d| CString::new(d).ok())
+        .filter(|_| dir.is_dir())
+        .ok_or_else(|| Error::Config(format!("not a directory: {}", dir.display())))?;
+    start(Some(&name))
+}
+
+fn start(database: Option<&CStr>) -> Res<()> {
+    let mut up = UP.lock().unwrap_or_else(PoisonError::into_inner);
+    if *up {
+        return Ok(());
+    }
+    // SAFETY: the functions may be called at any time; the strings end with NUL and outlive the calls.
+    unsafe {
+        if ffi::NSS_VersionCheck(MINIMUM_VERSION.as_ptr()) == 0 {
+            return Err(Error::Library {
+                what: "NSS older than 3.87",
+                name: String::new(),
+            });
+        }
+        if ffi::NSS_IsInitialized() == 0 {
+            let empty: *const c_char = c"".as_ptr();
+            let status = match database {
+                None => ffi::NSS_NoDB_Init(null()),
+                Some(dir) => ffi::NSS_Initialize(
+                    dir.as_ptr(),
+                    empty,
+                    empty,
+                    c"secmod.db".as_ptr(),
+                    ffi::NSS_INIT_READONLY,
+                ),
+            };
+            check(status, "starting NSS")?;
+            check(ffi::NSS_SetDomesticPolicy(), "NSS's policy")?;
+        }
+    }
+    *up = true;
+    Ok(())
+}
+
+/// The outcome of a call: NSS's last error on this thread if it is a failure.
+pub(crate) fn check(status: ffi::SECStatus, what: &'static str) -> Res<()> {
+    if status == ffi::SEC_SUCCESS {
+        Ok(())
+    } else {
+        Err(last_error(what))
+    }
+}
+
+/// The code of NSS's last error on this thread.
+pub(crate) fn last_code() -> i32 {
+    // SAFETY: reads a variable of this thread.
+    unsafe { ffi::PR_GetError() }
+}
+
+/// NSS's last error on this thread; `what` says what failed.
+pub(crate) fn last_error(what: &'static str) -> Error {
+    Error::Library {
+        what,
+        name: error_name(last_code()),
+    }
+}
+
+/// NSS's own name for an error code.
+pub(crate) fn error_name(code: i32) -> String {
+    // SAFETY: takes any code; the result, if there is one, is a static string.
+    unsafe {
+        let name = ffi::PR_ErrorToName(code);
+        if name.is_null() {
+            format!("error {code}")
+        } else {
+            CStr::from_ptr(name).to_string_lossy().into_owned()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn starts_as_often_as_asked() {
+        init().unwrap();
+        init().unwrap();
+    }
+
+    #[test]
+    fn errors_have_names() {
+        assert_eq!(error_name(-8179), "SEC_ERROR_UNKNOWN_ISSUER");
+        assert!(matches!(
+            init_db(Path::new("/no/such/directory")),
+            Err(Error::Config(_))
+        ));
+    }
+}
