@@ -5,13 +5,23 @@ use crate::{
     constants::{Cipher, Group},
     error::{Error, Res},
     keylog::KeyLog,
+    provider::Provider,
     session::{ResumptionToken, Session},
+    settings::Settings,
     verify::Verification,
 };
 
 /// How clients do TLS. Cheap to clone; clones share the memory of tickets.
 #[derive(Clone, Debug)]
-pub struct Client(backend::rustls::ClientFactory);
+pub struct Client(Factory);
+
+#[derive(Clone, Debug)]
+enum Factory {
+    #[cfg(feature = "rustls")]
+    Rustls(backend::rustls::ClientFactory),
+    #[cfg(feature = "nss")]
+    Nss(backend::nss::ClientFactory),
+}
 
 impl Client {
     /// Begins a configuration; its default verifies servers by the platform's roots.
@@ -30,8 +40,7 @@ impl Client {
         alpn: &[Vec<u8>],
         params: &[u8],
     ) -> Res<Box<dyn Session>> {
-        check_alpn(alpn)?;
-        self.0.session(server_name, alpn, params, None)
+        self.make(server_name, alpn, params, None)
     }
 
     /// Like [`Client::session`], but tries to resume with `token`, which is used up by that. A token that is of no use
@@ -46,8 +55,23 @@ impl Client {
         params: &[u8],
         token: &ResumptionToken,
     ) -> Res<Box<dyn Session>> {
+        self.make(server_name, alpn, params, Some(token))
+    }
+
+    fn make(
+        &self,
+        server_name: &str,
+        alpn: &[Vec<u8>],
+        params: &[u8],
+        token: Option<&ResumptionToken>,
+    ) -> Res<Box<dyn Session>> {
         check_alpn(alpn)?;
-        self.0.session(server_name, alpn, params, Some(token))
+        match &self.0 {
+            #[cfg(feature = "rustls")]
+            Factory::Rustls(f) => f.session(server_name, alpn, params, token),
+            #[cfg(feature = "nss")]
+            Factory::Nss(f) => f.session(server_name, alpn, params, token),
+        }
     }
 }
 
@@ -65,26 +89,11 @@ pub(crate) fn check_alpn(alpn: &[Vec<u8>]) -> Res<()> {
 }
 
 /// Makes a [`Client`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct ClientBuilder {
     pub(crate) verification: Verification,
-    pub(crate) ciphers: Vec<Cipher>,
-    pub(crate) groups: Vec<Group>,
-    pub(crate) key_log: Option<KeyLog>,
-    pub(crate) early_data: bool,
-}
-
-impl Default for ClientBuilder {
-    fn default() -> Self {
-        Self {
-            verification: Verification::default(),
-            ciphers: Cipher::ALL.to_vec(),
-            groups: Group::ALL.to_vec(),
-            key_log: None,
-            early_data: false,
-        }
-    }
+    pub(crate) settings: Settings,
 }
 
 impl ClientBuilder {
@@ -94,35 +103,53 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets the TLS library.
+    pub const fn provider(mut self, provider: Provider) -> Self {
+        self.settings.provider = provider;
+        self
+    }
+
     /// Sets the cipher suites to offer, the preferred one first.
     pub fn ciphers(mut self, ciphers: &[Cipher]) -> Self {
-        self.ciphers = ciphers.to_vec();
+        self.settings.ciphers = ciphers.to_vec();
         self
     }
 
     /// Sets the groups to offer, the preferred one first: that one's key share is sent.
     pub fn groups(mut self, groups: &[Group]) -> Self {
-        self.groups = groups.to_vec();
+        self.settings.groups = groups.to_vec();
+        self
+    }
+
+    /// Sets how many key shares are sent besides that of the first group; by default none. With rustls it has to be
+    /// none: that sends the share of a hybrid group's classical part along by itself.
+    pub const fn additional_key_shares(mut self, count: u32) -> Self {
+        self.settings.additional_key_shares = count;
         self
     }
 
     /// Sets where secrets are logged; by default nowhere.
     pub fn key_log(mut self, key_log: Option<KeyLog>) -> Self {
-        self.key_log = key_log;
+        self.settings.key_log = key_log;
         self
     }
 
     /// Sets whether early data is offered when a ticket allows it; by default not.
     pub const fn enable_early_data(mut self, enable: bool) -> Self {
-        self.early_data = enable;
+        self.settings.early_data = enable;
         self
     }
 
     /// Makes the configuration.
     ///
     /// # Errors
-    /// `Config` if no cipher or group is left, or the verifier has no usable root.
+    /// `Config` if no cipher or group is left, the verifier has no usable root, or the library lacks what is asked for.
     pub fn build(self) -> Res<Client> {
-        backend::rustls::ClientFactory::new(self).map(Client)
+        Ok(Client(match self.settings.provider {
+            #[cfg(feature = "rustls")]
+            Provider::Rustls => Factory::Rustls(backend::rustls::ClientFactory::new(self)?),
+            #[cfg(feature = "nss")]
+            Provider::Nss => Factory::Nss(backend::nss::ClientFactory::new(self)?),
+        }))
     }
 }

@@ -69,9 +69,11 @@ mod keylog;
 mod nss;
 mod primitives;
 mod protect;
+mod provider;
 mod secret;
 mod server;
 mod session;
+mod settings;
 mod verify;
 mod version;
 
@@ -83,9 +85,10 @@ pub use error::{Error, Res, alert};
 pub use identity::Identity;
 pub use keylog::KeyLog;
 #[cfg(feature = "nss")]
-pub use nss::{init, init_db};
+pub use nss::{Capabilities, capabilities, init, init_db};
 pub use primitives::{TAG_LEN, constant_time_eq, random, sha256};
 pub use protect::{OpenKeys, ResetKey, SealKeys, TokenKey, initial_keys, initial_secrets, retry};
+pub use provider::Provider;
 pub use secret::Secret;
 pub use server::{Server, ServerBuilder};
 pub use session::{Event, Events, Info, PeerChain, ResumptionToken, Session};

@@ -7,22 +7,29 @@ use crate::{
     error::Res,
     identity::Identity,
     keylog::KeyLog,
+    provider::Provider,
     session::Session,
+    settings::Settings,
 };
 
 /// How a server does TLS. Cheap to clone; clones share the memory of tickets.
 #[derive(Clone, Debug)]
-pub struct Server(backend::rustls::ServerFactory);
+pub struct Server(Factory);
+
+#[derive(Clone, Debug)]
+enum Factory {
+    #[cfg(feature = "rustls")]
+    Rustls(backend::rustls::ServerFactory),
+    #[cfg(feature = "nss")]
+    Nss(backend::nss::ServerFactory),
+}
 
 impl Server {
     /// Begins the configuration of a server that proves to be `identity`.
     pub fn builder(identity: Identity) -> ServerBuilder {
         ServerBuilder {
             identity,
-            ciphers: Cipher::ALL.to_vec(),
-            groups: Group::ALL.to_vec(),
-            key_log: None,
-            early_data: false,
+            settings: Settings::default(),
         }
     }
 
@@ -32,7 +39,12 @@ impl Server {
     /// `Config` if `alpn` is empty or has an item that is empty or longer than 255 bytes.
     pub fn session(&self, alpn: &[Vec<u8>]) -> Res<Box<dyn Session>> {
         check_alpn(alpn)?;
-        Ok(self.0.session(alpn))
+        Ok(match &self.0 {
+            #[cfg(feature = "rustls")]
+            Factory::Rustls(f) => f.session(alpn),
+            #[cfg(feature = "nss")]
+            Factory::Nss(f) => f.session(alpn),
+        })
     }
 }
 
@@ -41,36 +53,39 @@ impl Server {
 #[must_use]
 pub struct ServerBuilder {
     pub(crate) identity: Identity,
-    pub(crate) ciphers: Vec<Cipher>,
-    pub(crate) groups: Vec<Group>,
-    pub(crate) key_log: Option<KeyLog>,
-    pub(crate) early_data: bool,
+    pub(crate) settings: Settings,
 }
 
 impl ServerBuilder {
+    /// Sets the TLS library.
+    pub const fn provider(mut self, provider: Provider) -> Self {
+        self.settings.provider = provider;
+        self
+    }
+
     /// Sets the cipher suites to accept. Of those, the one that the client likes best is taken: it knows what its
     /// hardware is good at.
     pub fn ciphers(mut self, ciphers: &[Cipher]) -> Self {
-        self.ciphers = ciphers.to_vec();
+        self.settings.ciphers = ciphers.to_vec();
         self
     }
 
     /// Sets the groups to accept, the preferred one first.
     pub fn groups(mut self, groups: &[Group]) -> Self {
-        self.groups = groups.to_vec();
+        self.settings.groups = groups.to_vec();
         self
     }
 
     /// Sets where secrets are logged; by default nowhere.
     pub fn key_log(mut self, key_log: Option<KeyLog>) -> Self {
-        self.key_log = key_log;
+        self.settings.key_log = key_log;
         self
     }
 
-    /// Sets whether early data is accepted; by default not. Each ticket is good for one connection, so early data
-    /// cannot be replayed to this server (hardening A30).
+    /// Sets whether early data is accepted; by default not. It cannot be replayed to this server: with rustls each
+    /// ticket is good for one connection, NSS remembers what came (hardening A30).
     pub const fn enable_early_data(mut self, enable: bool) -> Self {
-        self.early_data = enable;
+        self.settings.early_data = enable;
         self
     }
 
@@ -79,6 +94,11 @@ impl ServerBuilder {
     /// # Errors
     /// `Config` if no cipher or group is left, or the identity's key is unusable or another certificate's.
     pub fn build(self) -> Res<Server> {
-        backend::rustls::ServerFactory::new(self).map(Server)
+        Ok(Server(match self.settings.provider {
+            #[cfg(feature = "rustls")]
+            Provider::Rustls => Factory::Rustls(backend::rustls::ServerFactory::new(self)?),
+            #[cfg(feature = "nss")]
+            Provider::Nss => Factory::Nss(backend::nss::ServerFactory::new(self)?),
+        }))
     }
 }

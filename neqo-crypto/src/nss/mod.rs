@@ -6,11 +6,31 @@
 //! | file | what it wraps |
 //! |---|---|
 //! | `ffi` | declarations that nss-gk-api keeps to itself |
-//! | `exp` | the experimental functions, looked up by name, and what this NSS can do |
+//! | `exp` | the experimental functions, looked up by name |
+//! | `capabilities` | what this NSS can do |
+//! | `io` | the file that does no I/O |
+//! | `agent` | a TLS connection |
+//! | `certs` | certificates and keys |
+//! | `tickets` | resumption tokens, and what finds replayed early data |
+//! | `verify` | paths to trusted authorities |
 //!
 //! No callback can unwind into NSS: none indexes, unwraps or formats.
 
+mod agent;
+mod capabilities;
+mod certs;
+mod exp;
 mod ffi;
+mod io;
+mod tickets;
+mod verify;
+
+pub(crate) use agent::{Agent, Common, Epoch, Failure, Output};
+pub(crate) use capabilities::supported_groups;
+pub use capabilities::{Capabilities, capabilities};
+pub(crate) use certs::Credential;
+pub(crate) use tickets::{AntiReplay, renew, secret, start_server_memory};
+pub(crate) use verify::Anchors;
 
 use std::{
     ffi::{CStr, CString, c_char},
@@ -89,6 +109,12 @@ pub(crate) fn check(status: ffi::SECStatus, what: &'static str) -> Res<()> {
     } else {
         Err(last_error(what))
     }
+}
+
+/// The time, in microseconds since 1970, by the system's clock.
+pub(crate) fn wall_clock() -> i64 {
+    // SAFETY: reads a clock.
+    unsafe { ffi::PR_Now() }
 }
 
 /// The code of NSS's last error on this thread.

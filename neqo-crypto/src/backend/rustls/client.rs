@@ -41,7 +41,12 @@ struct Shared {
 
 impl ClientFactory {
     pub(crate) fn new(builder: ClientBuilder) -> Res<Self> {
-        let provider = provider(&builder.ciphers, &builder.groups)?;
+        if builder.settings.additional_key_shares > 0 {
+            return Err(Error::Config(
+                "rustls chooses the number of key shares itself".into(),
+            ));
+        }
+        let provider = provider(&builder.settings.ciphers, &builder.settings.groups)?;
         let verifier = verifier(&builder.verification, &provider)?;
         let mut config = ClientConfig::builder_with_provider(provider)
             //= rfc9001#section-4.2
@@ -51,11 +56,11 @@ impl ClientFactory {
             .dangerous()
             .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
-        config.enable_early_data = builder.early_data;
+        config.enable_early_data = builder.settings.early_data;
         Ok(Self(Arc::new(Shared {
             config,
             tickets: TicketCache::default(),
-            key_log: builder.key_log,
+            key_log: builder.settings.key_log,
             host_verifies: matches!(builder.verification, Verification::Host),
         })))
     }

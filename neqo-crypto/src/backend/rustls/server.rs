@@ -41,7 +41,7 @@ struct Shared {
 
 impl ServerFactory {
     pub(crate) fn new(builder: ServerBuilder) -> Res<Self> {
-        let provider = provider(&builder.ciphers, &builder.groups)?;
+        let provider = provider(&builder.settings.ciphers, &builder.settings.groups)?;
         let chain = builder
             .identity
             .chain()
@@ -61,10 +61,14 @@ impl ServerFactory {
         //= rfc9001#section-4.6.1
         //# Servers MUST NOT send the early_data extension with a
         //# max_early_data_size field set to any value other than 0xffffffff.
-        config.max_early_data_size = if builder.early_data { u32::MAX } else { 0 };
+        config.max_early_data_size = if builder.settings.early_data {
+            u32::MAX
+        } else {
+            0
+        };
         Ok(Self(Arc::new(Shared {
             config,
-            key_log: builder.key_log,
+            key_log: builder.settings.key_log,
         })))
     }
 

@@ -1,0 +1,30 @@
+//! Sessions by NSS.
+//!
+//! NSS gives its secrets out and waits for the verdict on a certificate by itself. What is done here:
+//!
+//! - Handshake messages are put together from CRYPTO bytes before NSS sees them ([`engine`]). So it is known which
+//!   message NSS takes or refuses: the host is asked once `CertificateVerify` proved the key, and bytes after the end of
+//!   a level are found before anything comes of them.
+//! - What `Info` says is read from the messages ([`messages`]), for NSS knows it only when all is over.
+//! - A ticket is written out whole ([`token`]): it resumes in another process too. It names the server and how that was
+//!   verified, and is of no use for another server or under another [`Verification`](crate::Verification).
+//! - A verdict without the host is NSS's own too ([`verifier`]).
+//!
+//! # What differs from rustls
+//! - A server's tickets can be used more than once; early data is found to be replayed by NSS's filters, and is
+//!   accepted only with tickets of the same [`Server`](crate::Server).
+//! - Tickets survive the client's process.
+//! - Encrypted `ClientHello` is there.
+//! - The key log has no exporter secret: NSS does not show it.
+
+mod client;
+mod clock;
+mod engine;
+mod messages;
+mod pkcs8;
+mod server;
+mod token;
+mod verifier;
+
+pub(crate) use client::ClientFactory;
+pub(crate) use server::ServerFactory;

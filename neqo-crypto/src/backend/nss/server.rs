@@ -1,0 +1,317 @@
+//! Server sessions.
+
+use std::{
+    mem,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use neqo_common::Role;
+
+use super::{clock, engine::Engine, messages};
+use crate::{
+    auth::AuthenticationStatus,
+    client_hello::{ClientHello, MAX_CLIENT_HELLO},
+    constants::Level,
+    error::{Error, Res, alert},
+    identity::Identity,
+    nss::{self, Agent, AntiReplay, Common, Credential},
+    primitives::random,
+    server::ServerBuilder,
+    session::{Event, Events, Info, PeerChain, Session},
+    settings::Settings,
+};
+
+/// Tickets sent on each connection.
+const TICKETS: usize = 2;
+
+/// Makes server sessions.
+#[derive(Clone, Debug)]
+pub(crate) struct ServerFactory(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    settings: Settings,
+    credential: Credential,
+    /// Tells our tickets from those of other servers of this process, whose keys NSS has in common.
+    mark: [u8; 16],
+    /// Made when the time is first known.
+    replay: Mutex<Option<Arc<AntiReplay>>>,
+}
+
+impl Shared {
+    fn replay(&self, now: i64) -> Res<Option<Arc<AntiReplay>>> {
+        if !self.settings.early_data {
+            return Ok(None);
+        }
+        let mut replay = self.replay.lock().unwrap_or_else(PoisonError::into_inner);
+        if replay.is_none() {
+            *replay = Some(Arc::new(AntiReplay::new(now)?));
+        }
+        Ok(replay.clone())
+    }
+}
+
+impl ServerFactory {
+    pub(crate) fn new(builder: ServerBuilder) -> Res<Self> {
+        let mut settings = builder.settings;
+        nss::start_server_memory()?;
+        settings.groups = nss::supported_groups(&settings.groups)?;
+        if settings.ciphers.is_empty() || settings.groups.is_empty() {
+            return Err(Error::Config("no cipher suite or no group".into()));
+        }
+        let mut mark = [0; 16];
+        random(&mut mark);
+        let credential = credential(&builder.identity)?;
+        let shared = Shared {
+            settings,
+            credential,
+            mark,
+            replay: Mutex::default(),
+        };
+        // A key that NSS cannot use is to be known now.
+        shared
+            .agent(&shared.settings.cipher_ids(), &[], &[], 0)
+            .map_err(|e| Error::Config(e.to_string()))?;
+        Ok(Self(Arc::new(shared)))
+    }
+
+    pub(crate) fn session(&self, alpn: &[Vec<u8>]) -> Box<dyn Session> {
+        Box::new(ServerSession {
+            shared: Arc::clone(&self.0),
+            alpn: alpn.to_vec(),
+            state: State::Idle,
+            server_name: None,
+            params: Vec::new(),
+            info: None,
+        })
+    }
+}
+
+/// What NSS proves to be.
+fn credential(identity: &Identity) -> Res<Credential> {
+    Credential::import(identity.chain(), &super::pkcs8::wrap(identity.key())?)
+}
+
+impl Shared {
+    fn agent(&self, ciphers: &[u16], alpn: &[Vec<u8>], params: &[u8], now: i64) -> Res<Agent> {
+        let groups: Vec<_> = self.settings.groups.iter().map(|g| g.id()).collect();
+        let common = Common {
+            ciphers,
+            groups: &groups,
+            alpn,
+            params: params.to_vec(),
+            early_data: self.settings.early_data,
+            now,
+        };
+        let replay = self.replay(now)?;
+        Agent::server(&common, &self.credential, &self.mark, replay.as_deref())
+    }
+
+    /// Our cipher suites in the client's order: it knows what its hardware is good at.
+    fn ciphers(&self, hello: &[u8]) -> Vec<u16> {
+        let own = self.settings.cipher_ids();
+        let mut order = messages::client_ciphers(hello).unwrap_or_default();
+        order.retain(|c| own.contains(c));
+        order.extend(own.iter().copied());
+        order
+    }
+}
+
+#[derive(Debug)]
+enum State {
+    Idle,
+    /// The `ClientHello` is coming in.
+    Gathering(Vec<u8>),
+    /// The `ClientHello` was given out; our transport parameters are due.
+    Waiting(Vec<u8>),
+    Running(Box<Engine>),
+    Dead,
+}
+
+/// A server's session. NSS's connection is made when the transport has said what its parameters are.
+#[derive(Debug)]
+struct ServerSession {
+    shared: Arc<Shared>,
+    alpn: Vec<Vec<u8>>,
+    state: State,
+    server_name: Option<String>,
+    /// The client's transport parameters.
+    params: Vec<u8>,
+    info: Option<Info>,
+}
+
+impl ServerSession {
+    /// Adds to the first flight of a client, within bounds (hardening A4).
+    fn gather(buf: &mut Vec<u8>, level: Level, data: &[u8]) -> Res<()> {
+        if level != Level::Initial {
+            return Err(Error::ProtocolViolation("CRYPTO data at the wrong level"));
+        }
+        if buf.len().saturating_add(data.len()) > MAX_CLIENT_HELLO {
+            return Err(Error::Alert(alert::DECODE_ERROR));
+        }
+        buf.extend_from_slice(data);
+        Ok(())
+    }
+
+    /// Gives out the `ClientHello`, if it is whole.
+    fn hello(&mut self, buf: Vec<u8>, out: &mut Events) -> Res<State> {
+        let message = ClientHello::message_len(&buf)?.and_then(|len| buf.get(..len));
+        let Some(message) = message else {
+            return Ok(State::Gathering(buf));
+        };
+        let hello = ClientHello::parse(message)?;
+        //= rfc9001#section-8.4
+        //# A
+        //# server SHOULD treat the receipt of a TLS ClientHello with a non-empty
+        //# legacy_session_id field as a connection error of type PROTOCOL_VIOLATION.
+        if !hello.session_id().is_empty() {
+            return Err(Error::ProtocolViolation("TLS compatibility mode"));
+        }
+        //= rfc9001#section-8.2
+        //# EncryptedExtensions messages without the quic_transport_parameters extension
+        //# MUST close the connection with an error of type 0x016d
+        let params = hello
+            .transport_parameters()
+            .ok_or(Error::Alert(alert::MISSING_EXTENSION))?;
+        self.params = params.to_vec();
+        self.server_name = hello.server_name().map(str::to_owned);
+        out.push(Event::ClientHello(message.to_vec()));
+        out.push(Event::PeerParams(self.params.clone()));
+        Ok(State::Waiting(buf))
+    }
+
+    fn begin(&self, hello: &[u8], params: &[u8], now: Instant) -> Res<Engine> {
+        let shared = &self.shared;
+        let ciphers = shared.ciphers(hello);
+        let agent = shared.agent(&ciphers, &self.alpn, params, clock::micros(now))?;
+        let mut engine = Engine::new(agent, Role::Server, shared.settings.key_log.clone());
+        engine.note_client_random(messages::client_random(hello));
+        Ok(engine)
+    }
+
+    fn feed(
+        &mut self,
+        engine: &mut Engine,
+        level: Level,
+        data: &[u8],
+        out: &mut Events,
+    ) -> Res<()> {
+        engine.gather(level, data)?;
+        while let Some(message) = engine.next()? {
+            engine.feed(&message, out)?;
+            // A second ClientHello, after HelloRetryRequest, may not bring other parameters than those given out.
+            let same = engine.agent.peer_params().is_none_or(|p| p == self.params);
+            if !same {
+                return Err(Error::Alert(alert::ILLEGAL_PARAMETER));
+            }
+            self.note(engine)?;
+            if engine.is_complete() {
+                for _ in 0..TICKETS {
+                    engine.send_ticket(out)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes what was negotiated, once the flight is out.
+    fn note(&mut self, engine: &Engine) -> Res<()> {
+        let (None, Some(hello)) = (&self.info, engine.hello()) else {
+            return Ok(());
+        };
+        //= rfc9001#section-8.1
+        //# The server MUST treat the inability to select a
+        //# compatible application protocol as a connection error of type 0x0178
+        //# (no_application_protocol).
+        let alpn = engine
+            .agent
+            .alpn_selected()
+            .ok_or(Error::Alert(alert::NO_APPLICATION_PROTOCOL))?;
+        self.info = Some(Info {
+            alpn: Some(alpn),
+            cipher: hello.cipher,
+            group: hello.group,
+            resumed: hello.resumed,
+            early_data_accepted: engine.early(),
+            ech_accepted: engine.agent.ech_accepted()?,
+            server_name: self.server_name.clone(),
+        });
+        Ok(())
+    }
+
+    fn step(&mut self, level: Level, data: &[u8], now: Instant, out: &mut Events) -> Res<State> {
+        match mem::replace(&mut self.state, State::Dead) {
+            State::Gathering(mut buf) => {
+                Self::gather(&mut buf, level, data)?;
+                self.hello(buf, out)
+            }
+            State::Waiting(mut buf) => {
+                Self::gather(&mut buf, level, data)?;
+                Ok(State::Waiting(buf))
+            }
+            State::Running(mut engine) => {
+                engine.agent.set_now(clock::micros(now));
+                self.feed(&mut engine, level, data, out)?;
+                Ok(State::Running(engine))
+            }
+            State::Idle | State::Dead => Err(Error::State),
+        }
+    }
+}
+
+impl Session for ServerSession {
+    fn start(&mut self, _now: Instant, _out: &mut Events) -> Res<()> {
+        if !matches!(self.state, State::Idle) {
+            return Err(Error::State);
+        }
+        self.state = State::Gathering(Vec::new());
+        Ok(())
+    }
+
+    fn read(&mut self, level: Level, data: &[u8], now: Instant, out: &mut Events) -> Res<()> {
+        let mut fresh = Events::default();
+        self.state = self.step(level, data, now, &mut fresh)?;
+        out.append(&mut fresh);
+        Ok(())
+    }
+
+    fn set_local_params(&mut self, params: &[u8], now: Instant, out: &mut Events) -> Res<()> {
+        let State::Waiting(buf) = &mut self.state else {
+            return Err(Error::State);
+        };
+        let buf = mem::take(buf);
+        self.state = State::Dead;
+        let mut fresh = Events::default();
+        let mut engine = self.begin(&buf, params, now)?;
+        engine.advance(&mut fresh)?;
+        self.feed(&mut engine, Level::Initial, &buf, &mut fresh)?;
+        self.state = State::Running(Box::new(engine));
+        out.append(&mut fresh);
+        Ok(())
+    }
+
+    fn authenticated(
+        &mut self,
+        _verdict: AuthenticationStatus,
+        _now: Instant,
+        _out: &mut Events,
+    ) -> Res<()> {
+        Err(Error::State)
+    }
+
+    fn info(&self) -> Option<&Info> {
+        self.info.as_ref()
+    }
+
+    fn peer_certificate(&self) -> Option<&PeerChain> {
+        None
+    }
+
+    fn export(&self, label: &str, context: &[u8], out: &mut [u8]) -> Res<()> {
+        match &self.state {
+            State::Running(engine) => engine.export(label, context, out),
+            _ => Err(Error::NotAvailable),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Verdicts without the host.
+
+use crate::{
+    error::{Error, Res, alert},
+    nss::{Anchors, error_name},
+    primitives::sha256,
+    session::PeerChain,
+    verify::Verification,
+};
+
+/// How a client's configuration verifies.
+#[derive(Debug)]
+pub(super) enum Verifier {
+    Path(Anchors),
+    Pins(Vec<[u8; 32]>),
+    Host,
+    Nobody,
+}
+
+impl Verifier {
+    pub(super) fn new(verification: &Verification) -> Res<Self> {
+        Ok(match verification {
+            Verification::Platform => Self::Path(Anchors::platform()?),
+            Verification::Roots(roots) => Self::Path(Anchors::only(roots)?),
+            Verification::PinSha256(pins) => Self::Pins(pins.clone()),
+            Verification::Host => Self::Host,
+            Verification::Insecure => Self::Nobody,
+        })
+    }
+
+    /// The verdict on `chain` for `name`.
+    ///
+    /// # Errors
+    /// `Certificate` if it is refused.
+    pub(super) fn verify(&self, chain: &PeerChain, name: &str) -> Res<()> {
+        match self {
+            Self::Path(anchors) => anchors.verify(chain.certs(), name).map_err(refusal),
+            Self::Pins(pins) if pins.contains(&chain.leaf_sha256()) => Ok(()),
+            Self::Pins(_) => Err(Error::Certificate {
+                alert: alert::CERTIFICATE_UNKNOWN,
+                reason: "the certificate is not one of those pinned".into(),
+            }),
+            Self::Nobody => Ok(()),
+            Self::Host => Err(Error::Internal("the host's verdict")),
+        }
+    }
+
+    /// What tickets of sessions that were verified like this, with the server `name`, carry.
+    pub(super) fn binding(verification: &Verification, name: &str) -> [u8; 32] {
+        let mut text = Vec::new();
+        let (tag, items): (u8, Vec<&[u8]>) = match verification {
+            Verification::Platform => (0, Vec::new()),
+            Verification::Roots(roots) => (1, roots.iter().map(Vec::as_slice).collect()),
+            Verification::PinSha256(pins) => (2, pins.iter().map(<[u8; 32]>::as_slice).collect()),
+            Verification::Host => (3, Vec::new()),
+            Verification::Insecure => (4, Vec::new()),
+        };
+        text.push(tag);
+        for item in items {
+            text.extend(sha256(item));
+        }
+        text.extend_from_slice(name.as_bytes());
+        sha256(&text)
+    }
+}
+
+/// The error for NSS's verdict.
+fn refusal(code: i32) -> Error {
+    let alert = match code {
+        // SEC_ERROR_EXPIRED_CERTIFICATE, SEC_ERROR_EXPIRED_ISSUER_CERTIFICATE
+        -8181 | -8162 => alert::CERTIFICATE_EXPIRED,
+        // SEC_ERROR_REVOKED_CERTIFICATE, SEC_ERROR_REVOKED_CERTIFICATE_OCSP
+        -8180 | -8061 => alert::CERTIFICATE_REVOKED,
+        // SEC_ERROR_UNKNOWN_ISSUER, SEC_ERROR_UNTRUSTED_ISSUER, SEC_ERROR_UNTRUSTED_CERT, SEC_ERROR_CA_CERT_INVALID
+        -8179 | -8172 | -8171 | -8156 => alert::UNKNOWN_CA,
+        // SEC_ERROR_INADEQUATE_KEY_USAGE, SEC_ERROR_INADEQUATE_CERT_TYPE,
+        // SEC_ERROR_CERT_SIGNATURE_ALGORITHM_DISABLED
+        -8102 | -8101 | -8016 => alert::UNSUPPORTED_CERTIFICATE,
+        _ => alert::BAD_CERTIFICATE,
+    };
+    Error::Certificate {
+        alert,
+        reason: error_name(code),
+    }
+}

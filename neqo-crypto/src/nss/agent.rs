@@ -1,0 +1,668 @@
+//! One TLS connection of NSS without its record layer, as a safe type.
+//!
+//! What NSS says by callbacks is noted in [`State`], in order, and taken out when the call that caused it is over.
+
+use std::{
+    ffi::{CString, c_int, c_uint, c_void},
+    fmt::{self, Debug, Formatter},
+    slice,
+};
+
+use nss_gk_api::p11::{PK11_ExtractKeyValue, PK11_GetKeyData};
+use zeroize::Zeroizing;
+
+use super::{
+    certs::{self, Credential},
+    check, exp,
+    ffi::{self, PK11SymKey, PRBool, PRFileDesc, PRTime, SECStatus, SSLAlert, option},
+    io::File,
+    last_code,
+    tickets::AntiReplay,
+};
+use crate::error::{Error, Res};
+
+/// `quic_transport_parameters` (RFC 9001 §8.2)
+const TRANSPORT_PARAMETERS: u16 = 0x39;
+
+/// NSS's number of an encryption level: 0 Initial, 1 early data, 2 Handshake, 3 application data.
+pub(crate) type Epoch = u16;
+
+/// What NSS produced.
+#[derive(Debug)]
+pub(crate) enum Output {
+    /// Handshake messages.
+    Data(Epoch, Vec<u8>),
+    /// A traffic secret, true if it is for writing.
+    Secret(Epoch, bool, Zeroizing<Vec<u8>>),
+}
+
+/// Why a call failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// NSS's error code.
+    pub(crate) code: i32,
+    /// The alert that NSS wants to send, if it said so.
+    pub(crate) alert: Option<u8>,
+}
+
+/// What callbacks note, and what they answer with.
+struct State {
+    output: Vec<Output>,
+    local_params: Vec<u8>,
+    peer_params: Option<Vec<u8>>,
+    alert: Option<u8>,
+    tokens: Vec<Zeroizing<Vec<u8>>>,
+    now: PRTime,
+    asked: bool,
+    /// What this server puts into its tickets: early data is taken with no other's.
+    mark: Vec<u8>,
+}
+
+/// Owns the [`State`] that callbacks have the address of.
+///
+/// It is reached through this pointer alone. A reference to it lives between two calls of NSS, or within a callback, and
+/// never across a call, so there are never two.
+struct Shared(*mut State);
+
+impl Shared {
+    fn new(local_params: Vec<u8>, now: PRTime) -> Self {
+        Self(Box::into_raw(Box::new(State {
+            output: Vec::new(),
+            local_params,
+            peer_params: None,
+            alert: None,
+            tokens: Vec::new(),
+            now,
+            asked: false,
+            mark: Vec::new(),
+        })))
+    }
+
+    const fn get(&mut self) -> &mut State {
+        // SAFETY: the pointer is valid as long as `self` is, and no other reference lives (see the type's doc).
+        unsafe { &mut *self.0 }
+    }
+
+    const fn arg(&self) -> *mut c_void {
+        self.0.cast()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // SAFETY: it came from a box; `Agent` closes the file, and with it ends the callbacks, before.
+        drop(unsafe { Box::from_raw(self.0) });
+    }
+}
+
+/// The state behind a callback's argument.
+///
+/// # Safety
+/// `arg` is the argument that [`Agent`] registered.
+const unsafe fn state<'a>(arg: *mut c_void) -> Option<&'a mut State> {
+    // SAFETY: it is null or the address of a `State` to which nobody holds a reference now (see `Shared`).
+    unsafe { arg.cast::<State>().as_mut() }
+}
+
+/// The bytes at `data`.
+///
+/// # Safety
+/// If `data` is not null, there are `len` bytes that stay for `'a`.
+pub(super) unsafe fn bytes<'a>(data: *const u8, len: c_uint) -> &'a [u8] {
+    match usize::try_from(len) {
+        // SAFETY: the caller's promise.
+        Ok(len) if len > 0 && !data.is_null() => unsafe { slice::from_raw_parts(data, len) },
+        _ => &[],
+    }
+}
+
+unsafe extern "C" fn on_record(
+    _: *mut PRFileDesc,
+    epoch: u16,
+    content_type: c_uint,
+    data: *const u8,
+    len: c_uint,
+    arg: *mut c_void,
+) -> SECStatus {
+    // SAFETY: our argument; NSS lends `len` bytes.
+    unsafe {
+        if let Some(s) = state(arg)
+            && content_type == ffi::SSL_CT_HANDSHAKE
+        {
+            s.output
+                .push(Output::Data(epoch, bytes(data, len).to_vec()));
+        }
+    }
+    ffi::SEC_SUCCESS
+}
+
+unsafe extern "C" fn on_secret(
+    _: *mut PRFileDesc,
+    epoch: u16,
+    direction: c_uint,
+    key: *mut PK11SymKey,
+    arg: *mut c_void,
+) {
+    // SAFETY: our argument; NSS lends the key, and its data belong to the key.
+    unsafe {
+        if PK11_ExtractKeyValue(key) != ffi::SEC_SUCCESS {
+            return;
+        }
+        if let (Some(s), Some(item)) = (state(arg), PK11_GetKeyData(key).as_ref()) {
+            let secret = Zeroizing::new(bytes(item.data, item.len).to_vec());
+            let write = direction == ffi::SSL_SECRET_WRITE;
+            s.output.push(Output::Secret(epoch, write, secret));
+        }
+    }
+}
+
+unsafe extern "C" fn on_alert(_: *const PRFileDesc, arg: *mut c_void, alert: *const SSLAlert) {
+    // SAFETY: our argument; NSS lends the alert.
+    unsafe {
+        if let (Some(s), Some(alert)) = (state(arg), alert.as_ref())
+            && s.alert.is_none()
+        {
+            s.alert = Some(alert.description);
+        }
+    }
+}
+
+unsafe extern "C" fn on_certificate(
+    arg: *mut c_void,
+    _: *mut PRFileDesc,
+    _: PRBool,
+    _: PRBool,
+) -> SECStatus {
+    // SAFETY: our argument.
+    if let Some(s) = unsafe { state(arg) } {
+        s.asked = true;
+    }
+    // Whoever verifies does so after this, and nothing passes before it has.
+    ffi::SEC_WOULD_BLOCK
+}
+
+/// A server takes any client certificate that NSS finds the owner of: it is the host that judges it.
+unsafe extern "C" fn on_client_certificate(
+    _: *mut c_void,
+    _: *mut PRFileDesc,
+    _: PRBool,
+    _: PRBool,
+) -> SECStatus {
+    ffi::SEC_SUCCESS
+}
+
+unsafe extern "C" fn write_params(
+    _: *mut PRFileDesc,
+    message: c_uint,
+    out: *mut u8,
+    len: *mut c_uint,
+    max: c_uint,
+    arg: *mut c_void,
+) -> PRBool {
+    if message != ffi::SSL_HS_CLIENT_HELLO && message != ffi::SSL_HS_ENCRYPTED_EXTENSIONS {
+        return 0;
+    }
+    // SAFETY: our argument; NSS gives room for `max` bytes and wants the length at `len`.
+    unsafe {
+        let Some(s) = state(arg) else { return 0 };
+        match c_uint::try_from(s.local_params.len()) {
+            Ok(n) if n <= max && !out.is_null() && !len.is_null() => {
+                out.copy_from_nonoverlapping(s.local_params.as_ptr(), s.local_params.len());
+                *len = n;
+                1
+            }
+            _ => 0,
+        }
+    }
+}
+
+unsafe extern "C" fn read_params(
+    _: *mut PRFileDesc,
+    message: c_uint,
+    data: *const u8,
+    len: c_uint,
+    _alert: *mut u8,
+    arg: *mut c_void,
+) -> SECStatus {
+    if message == ffi::SSL_HS_CLIENT_HELLO || message == ffi::SSL_HS_ENCRYPTED_EXTENSIONS {
+        // SAFETY: our argument; NSS lends `len` bytes.
+        unsafe {
+            if let Some(s) = state(arg) {
+                s.peer_params = Some(bytes(data, len).to_vec());
+            }
+        }
+    }
+    ffi::SEC_SUCCESS
+}
+
+unsafe extern "C" fn time(arg: *mut c_void) -> PRTime {
+    // SAFETY: our argument.
+    unsafe { state(arg) }.map_or(0, |s| s.now)
+}
+
+unsafe extern "C" fn on_token(
+    _: *mut PRFileDesc,
+    data: *const u8,
+    len: c_uint,
+    arg: *mut c_void,
+) -> SECStatus {
+    // SAFETY: our argument; NSS lends `len` bytes.
+    unsafe {
+        if let Some(s) = state(arg) {
+            s.tokens.push(Zeroizing::new(bytes(data, len).to_vec()));
+        }
+    }
+    ffi::SEC_SUCCESS
+}
+
+/// Asked about each `ClientHello`: early data on a ticket that is not ours might have been accepted elsewhere before.
+unsafe extern "C" fn on_hello(
+    _first: PRBool,
+    token: *const u8,
+    token_len: c_uint,
+    _retry_token: *mut u8,
+    _retry_token_len: *mut c_uint,
+    _retry_token_max: c_uint,
+    arg: *mut c_void,
+) -> c_uint {
+    // SAFETY: our argument; NSS lends `token_len` bytes.
+    let ours = unsafe { state(arg).is_some_and(|s| s.mark == bytes(token, token_len)) };
+    if token_len == 0 || ours {
+        ffi::SSL_HELLO_RETRY_ACCEPT
+    } else {
+        ffi::SSL_HELLO_RETRY_REJECT_0RTT
+    }
+}
+
+/// What clients and servers have in common.
+#[derive(Debug)]
+pub(crate) struct Common<'a> {
+    /// Cipher suites by their numbers, the preferred one first.
+    pub(crate) ciphers: &'a [u16],
+    /// Groups by their numbers, the preferred one first.
+    pub(crate) groups: &'a [u16],
+    /// Application protocols, the preferred one first.
+    pub(crate) alpn: &'a [Vec<u8>],
+    /// The transport parameters to send.
+    pub(crate) params: Vec<u8>,
+    /// Whether early data is allowed.
+    pub(crate) early_data: bool,
+    /// The time, in microseconds since 1970.
+    pub(crate) now: i64,
+}
+
+/// A TLS connection.
+// Fields are dropped in their order: the file before what its callbacks use.
+pub(crate) struct Agent {
+    file: File,
+    shared: Shared,
+}
+
+// SAFETY: NSS's locks are off for this file, so it is for one thread at a time. Whoever has the agent is the only one:
+// `File` and `Shared` are private and never copied. What files share inside NSS has locks.
+unsafe impl Send for Agent {}
+
+impl Agent {
+    fn new(common: &Common<'_>) -> Res<Self> {
+        super::init()?;
+        let agent = Self {
+            file: File::new()?,
+            shared: Shared::new(common.params.clone(), common.now),
+        };
+        agent.hooks()?;
+        agent.options(common)?;
+        Ok(agent)
+    }
+
+    fn fd(&self) -> *mut PRFileDesc {
+        self.file.get()
+    }
+
+    fn hooks(&self) -> Res<()> {
+        let (fd, arg) = (self.fd(), self.shared.arg());
+        // SAFETY: the file is open, and the argument of each callback outlives it (see `Agent`).
+        unsafe {
+            exp::record_layer_write_callback(fd, Some(on_record), arg)?;
+            exp::secret_callback(fd, Some(on_secret), arg)?;
+            exp::set_time_func(fd, Some(time), arg)?;
+            exp::install_extension_hooks(
+                fd,
+                TRANSPORT_PARAMETERS,
+                Some(write_params),
+                arg,
+                Some(read_params),
+                arg,
+            )?;
+            check(
+                ffi::SSL_AlertSentCallback(fd, Some(on_alert), arg),
+                "alerts",
+            )
+        }
+    }
+
+    fn set(&self, option: c_int, value: c_int) -> Res<()> {
+        // SAFETY: the file is open.
+        let status = unsafe { ffi::SSL_OptionSet(self.fd(), option, value) };
+        check(status, "an option of NSS")
+    }
+
+    fn options(&self, common: &Common<'_>) -> Res<()> {
+        for (option, value) in [
+            (option::NO_LOCKS, 1),
+            (option::SESSION_TICKETS, 0),
+            (option::OCSP_STAPLING, 1),
+            (option::SIGNED_CERT_TIMESTAMPS, 1),
+            (option::ALPN, 1),
+            (option::EARLY_DATA, c_int::from(common.early_data)),
+            (option::RECORD_SIZE_LIMIT, 0),
+            //= rfc9001#section-8.4
+            //# Endpoints MUST NOT use the TLS compatibility mode
+            (option::TLS13_COMPAT_MODE, 0),
+            //= rfc9001#section-8.3
+            //# Clients MUST NOT send the EndOfEarlyData message.
+            (option::SUPPRESS_END_OF_EARLY_DATA, 1),
+        ] {
+            self.set(option, value)?;
+        }
+        let range = ffi::SSLVersionRange {
+            min: ffi::SSL_LIBRARY_VERSION_TLS_1_3,
+            max: ffi::SSL_LIBRARY_VERSION_TLS_1_3,
+        };
+        // SAFETY: the file is open; NSS copies the range.
+        check(
+            unsafe { ffi::SSL_VersionRangeSet(self.fd(), &raw const range) },
+            "TLS 1.3",
+        )?;
+        self.ciphers(common.ciphers)?;
+        self.groups(common.groups)?;
+        self.alpn(common.alpn)
+    }
+
+    fn ciphers(&self, ciphers: &[u16]) -> Res<()> {
+        const ALL: [u16; 3] = [0x1301, 0x1302, 0x1303];
+        let mut order = Vec::with_capacity(ALL.len());
+        for &c in ciphers {
+            if !order.contains(&c) {
+                order.push(c);
+            }
+        }
+        for cipher in ALL {
+            let on = c_int::from(ciphers.contains(&cipher));
+            // SAFETY: the file is open.
+            let status = unsafe { ffi::SSL_CipherPrefSet(self.fd(), i32::from(cipher), on) };
+            check(status, "a cipher suite")?;
+        }
+        // SAFETY: the file is open; NSS copies the list.
+        unsafe { exp::cipher_suite_order_set(self.fd(), order.as_ptr(), count(&order)?) }
+    }
+
+    fn groups(&self, groups: &[u16]) -> Res<()> {
+        let groups: Vec<c_uint> = groups.iter().map(|&g| c_uint::from(g)).collect();
+        // SAFETY: the file is open; NSS copies the list.
+        let status =
+            unsafe { ffi::SSL_NamedGroupConfig(self.fd(), groups.as_ptr(), count(&groups)?) };
+        check(status, "groups")
+    }
+
+    /// NSS takes the first protocol for the last in preference: a habit from before ALPN.
+    fn alpn(&self, protocols: &[Vec<u8>]) -> Res<()> {
+        let mut list = Vec::new();
+        let last = protocols.len().saturating_sub(1);
+        for p in protocols.iter().cycle().skip(last).take(protocols.len()) {
+            list.push(u8::try_from(p.len()).map_err(|_| Error::Internal("a long protocol"))?);
+            list.extend_from_slice(p);
+        }
+        // SAFETY: the file is open; NSS copies the list.
+        let status = unsafe { ffi::SSL_SetNextProtoNego(self.fd(), list.as_ptr(), count(&list)?) };
+        check(status, "application protocols")
+    }
+
+    fn reset(&self, server: bool) -> Res<()> {
+        // SAFETY: the file is open.
+        let status = unsafe { ffi::SSL_ResetHandshake(self.fd(), c_int::from(server)) };
+        check(status, "a handshake of NSS")
+    }
+
+    /// A client that connects to `name` and sends `more_shares` key shares besides that of the first group.
+    pub(crate) fn client(common: &Common<'_>, name: &str, more_shares: u32) -> Res<Self> {
+        let agent = Self::new(common)?;
+        let (fd, arg) = (agent.fd(), agent.shared.arg());
+        let name = CString::new(name).map_err(|_| Error::Config("a name with NUL".into()))?;
+        // SAFETY: the file is open; the name ends with NUL and is copied; the arguments outlive the file.
+        unsafe {
+            check(ffi::SSL_SetURL(fd, name.as_ptr()), "the server's name")?;
+            check(
+                ffi::SSL_SendAdditionalKeyShares(fd, more_shares),
+                "key shares",
+            )?;
+            check(
+                ffi::SSL_AuthCertificateHook(fd, Some(on_certificate), arg),
+                "the verdict",
+            )?;
+            exp::set_resumption_token_callback(fd, Some(on_token), arg)?;
+        }
+        agent.reset(false)?;
+        Ok(agent)
+    }
+
+    /// A server that proves to be `credential` and puts `mark` into its tickets.
+    pub(crate) fn server(
+        common: &Common<'_>,
+        credential: &Credential,
+        mark: &[u8],
+        replay: Option<&AntiReplay>,
+    ) -> Res<Self> {
+        let mut agent = Self::new(common)?;
+        agent.shared.get().mark = mark.to_vec();
+        let (fd, arg) = (agent.fd(), agent.shared.arg());
+        credential.configure(fd)?;
+        // SAFETY: the file is open; the argument outlives it.
+        unsafe {
+            check(
+                ffi::SSL_AuthCertificateHook(fd, Some(on_client_certificate), arg),
+                "client certificates",
+            )?;
+            exp::hello_retry_request_callback(fd, Some(on_hello), arg)?;
+        }
+        if let Some(replay) = replay {
+            // SAFETY: the file is open.
+            //= rfc9001#section-4.6.1
+            //# Servers MUST NOT send the early_data extension with a
+            //# max_early_data_size field set to any value other than 0xffffffff.
+            unsafe { exp::set_max_early_data_size(fd, u32::MAX)? };
+            replay.configure(fd)?;
+        }
+        agent.reset(true)?;
+        Ok(agent)
+    }
+
+    /// Asks clients for a certificate; `require` refuses those that have none.
+    pub(crate) fn request_certificate(&self, require: bool) -> Res<()> {
+        self.set(option::REQUEST_CERTIFICATE, 1)?;
+        self.set(option::REQUIRE_CERTIFICATE, c_int::from(require))
+    }
+
+    /// Offers to resume with what `take_tokens` once gave.
+    pub(crate) fn resume(&self, token: &[u8]) -> Res<()> {
+        // SAFETY: the file is open; NSS copies the token.
+        unsafe { exp::set_resumption_token(self.fd(), token.as_ptr(), count(token)?) }
+    }
+
+    /// Sets the time, in microseconds since 1970.
+    pub(crate) const fn set_now(&mut self, now: i64) {
+        self.shared.get().now = now;
+    }
+
+    fn outcome(&mut self, result: Result<(), i32>) -> Result<(), Failure> {
+        result.map_err(|code| Failure {
+            code,
+            alert: self.shared.get().alert,
+        })
+    }
+
+    /// Goes on as far as what was fed allows; true if the handshake is complete.
+    pub(crate) fn drive(&mut self) -> Result<bool, Failure> {
+        // SAFETY: the file is open.
+        let status = unsafe { ffi::SSL_ForceHandshake(self.fd()) };
+        if status == ffi::SEC_SUCCESS {
+            return Ok(true);
+        }
+        let code = last_code();
+        if code == ffi::PR_WOULD_BLOCK_ERROR {
+            return Ok(false);
+        }
+        self.outcome(Err(code)).map(|()| false)
+    }
+
+    /// Feeds a handshake message.
+    pub(crate) fn feed(&mut self, epoch: Epoch, message: &[u8]) -> Result<(), Failure> {
+        let len = c_uint::try_from(message.len()).unwrap_or(c_uint::MAX);
+        // SAFETY: the file is open; NSS copies the message.
+        let result = unsafe {
+            exp::record_layer_data(
+                self.fd(),
+                epoch,
+                ffi::SSL_CT_HANDSHAKE,
+                message.as_ptr(),
+                len,
+            )
+        };
+        self.outcome(result.map_err(|_| last_code()))
+    }
+
+    /// What NSS produced since the last time.
+    pub(crate) fn take_output(&mut self) -> Vec<Output> {
+        std::mem::take(&mut self.shared.get().output)
+    }
+
+    /// The tickets that came since the last time.
+    pub(crate) fn take_tokens(&mut self) -> Vec<Zeroizing<Vec<u8>>> {
+        std::mem::take(&mut self.shared.get().tokens)
+    }
+
+    /// The peer's transport parameters as last seen.
+    pub(crate) fn peer_params(&mut self) -> Option<&[u8]> {
+        self.shared.get().peer_params.as_deref()
+    }
+
+    /// True if a certificate waits for its verdict.
+    pub(crate) const fn asked(&mut self) -> bool {
+        self.shared.get().asked
+    }
+
+    /// Says that the certificate is good.
+    pub(crate) fn accept(&mut self) -> Result<(), Failure> {
+        self.shared.get().asked = false;
+        // SAFETY: the file is open.
+        let status = unsafe { ffi::SSL_AuthCertificateComplete(self.fd(), 0) };
+        let result = if status == ffi::SEC_SUCCESS {
+            Ok(())
+        } else {
+            match last_code() {
+                ffi::PR_WOULD_BLOCK_ERROR => Ok(()),
+                code => Err(code),
+            }
+        };
+        self.outcome(result)
+    }
+
+    /// The peer's chain as DER, its own certificate first.
+    pub(crate) fn chain(&self) -> Vec<Vec<u8>> {
+        // SAFETY: the file is open; the list is ours.
+        unsafe { certs::ders(ffi::SSL_PeerCertificateChain(self.fd())) }
+    }
+
+    /// The first OCSP response that the peer stapled, and its certificate timestamps.
+    pub(crate) fn stapled(&self) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+        // SAFETY: the file is open; what NSS lends is copied before the file is used again.
+        unsafe {
+            let ocsp = ffi::SSL_PeerStapledOCSPResponses(self.fd())
+                .as_ref()
+                .filter(|a| a.len > 0)
+                .and_then(|a| a.items.as_ref())
+                .map(|i| bytes(i.data, i.len).to_vec());
+            let sct = ffi::SSL_PeerSignedCertTimestamps(self.fd())
+                .as_ref()
+                .map(|i| bytes(i.data, i.len).to_vec());
+            let some = |v: &Vec<u8>| !v.is_empty();
+            (ocsp.filter(some), sct.filter(some))
+        }
+    }
+
+    /// The application protocol.
+    pub(crate) fn alpn_selected(&self) -> Option<Vec<u8>> {
+        let mut buf = [0; 255];
+        let (mut state, mut len) = (0, 0);
+        // SAFETY: the file is open; the buffer is as long as said.
+        let status = unsafe {
+            ffi::SSL_GetNextProto(
+                self.fd(),
+                &raw mut state,
+                buf.as_mut_ptr(),
+                &raw mut len,
+                255,
+            )
+        };
+        (status == ffi::SEC_SUCCESS && state == ffi::SSL_NEXT_PROTO_NEGOTIATED)
+            .then(|| buf.get(..usize::try_from(len).ok()?).map(<[u8]>::to_vec))
+            .flatten()
+    }
+
+    /// What is known before the handshake is complete.
+    fn preliminary(&self) -> Res<ffi::SSLPreliminaryChannelInfo> {
+        let mut info = ffi::SSLPreliminaryChannelInfo::default();
+        let len = c_uint::try_from(size_of_val(&info)).unwrap_or(0);
+        // SAFETY: the file is open; the structure is as long as said.
+        let status = unsafe { ffi::SSL_GetPreliminaryChannelInfo(self.fd(), &raw mut info, len) };
+        check(status, "what was negotiated")?;
+        Ok(info)
+    }
+
+    /// The suite of the early data that a client offers.
+    pub(crate) fn early_data_cipher(&self) -> Res<u16> {
+        Ok(self.preliminary()?.zero_rtt_cipher_suite)
+    }
+
+    /// True if the server accepted encrypted `ClientHello`.
+    pub(crate) fn ech_accepted(&self) -> Res<bool> {
+        Ok(self.preliminary()?.ech_accepted != 0)
+    }
+
+    /// Sends a ticket.
+    pub(crate) fn send_ticket(&mut self) -> Result<(), Failure> {
+        let mark = self.shared.get().mark.clone();
+        let len = c_uint::try_from(mark.len()).unwrap_or(0);
+        // SAFETY: the file is open; NSS copies the mark.
+        let result = unsafe { exp::send_session_ticket(self.fd(), mark.as_ptr(), len) };
+        self.outcome(result.map_err(|_| last_code()))
+    }
+
+    /// Exports keying material.
+    pub(crate) fn export(&self, label: &str, context: &[u8], out: &mut [u8]) -> Res<()> {
+        // SAFETY: the file is open; each pointer goes with the length of what it points to.
+        let status = unsafe {
+            ffi::SSL_ExportKeyingMaterial(
+                self.fd(),
+                label.as_ptr().cast(),
+                count(label.as_bytes())?,
+                1,
+                context.as_ptr(),
+                count(context)?,
+                out.as_mut_ptr(),
+                count(out)?,
+            )
+        };
+        check(status, "exporter")
+    }
+}
+
+/// The length of a slice, for NSS.
+pub(super) fn count<T>(slice: &[T]) -> Res<c_uint> {
+    c_uint::try_from(slice.len()).map_err(|_| Error::Internal("more than NSS can count"))
+}
+
+impl Debug for Agent {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("Agent(..)")
+    }
+}

@@ -1,0 +1,114 @@
+//! What the NSS that was loaded can do, by asking and by trying.
+
+use std::{ffi::CStr, sync::OnceLock};
+
+use super::{
+    agent::{Agent, Common, Output},
+    exp, ffi,
+};
+use crate::{
+    constants::{Cipher, Group},
+    error::Res,
+};
+
+/// What the NSS of this process can do. It is loaded at run time, so it may be newer than the one that was compiled
+/// against.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    version: String,
+    groups: Vec<Group>,
+    certificate_compression: bool,
+    ech: bool,
+}
+
+impl Capabilities {
+    /// NSS's version, such as `3.87.1`.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The key exchange groups that it has.
+    #[must_use]
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// True if certificates can be compressed (RFC 8879).
+    #[must_use]
+    pub const fn certificate_compression(&self) -> bool {
+        self.certificate_compression
+    }
+
+    /// True if `ClientHello` can be encrypted.
+    #[must_use]
+    pub const fn ech(&self) -> bool {
+        self.ech
+    }
+}
+
+/// What this process's NSS can do; it is started if need be.
+///
+/// # Errors
+/// Like [`init`](crate::init).
+pub fn capabilities() -> Res<&'static Capabilities> {
+    static FOUND: OnceLock<Capabilities> = OnceLock::new();
+    if let Some(found) = FOUND.get() {
+        return Ok(found);
+    }
+    super::init()?;
+    // SAFETY: gives the address of a constant.
+    let version = unsafe { CStr::from_ptr(ffi::NSS_GetVersion()) };
+    let found = Capabilities {
+        version: version.to_string_lossy().into_owned(),
+        groups: Group::ALL.into_iter().filter(|&g| offers(g)).collect(),
+        certificate_compression: exp::has(c"SSL_SetCertificateCompressionAlgorithm"),
+        ech: exp::has(c"SSL_SetClientEchConfigs") && exp::has(c"SSL_EncodeEchConfigId"),
+    };
+    Ok(FOUND.get_or_init(|| found))
+}
+
+/// Whether a client that may use nothing but `group` has a share of it to send.
+fn offers(group: Group) -> bool {
+    let common = Common {
+        ciphers: &[Cipher::Aes128GcmSha256.id()],
+        groups: &[group.id()],
+        alpn: &[b"h3".to_vec()],
+        params: Vec::new(),
+        early_data: false,
+        now: 0,
+    };
+    let Ok(mut client) = Agent::client(&common, "localhost", 0) else {
+        return false;
+    };
+    client.drive().is_ok()
+        && client
+            .take_output()
+            .iter()
+            .any(|o| matches!(o, Output::Data(0, _)))
+}
+
+/// Those of `wanted` that this NSS has, in their order.
+pub(crate) fn supported_groups(wanted: &[Group]) -> Res<Vec<Group>> {
+    let have = capabilities()?.groups();
+    Ok(wanted
+        .iter()
+        .filter(|g| have.contains(g))
+        .copied()
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least() {
+        let found = capabilities().unwrap();
+        assert!(found.version().starts_with("3."), "{}", found.version());
+        for group in [Group::X25519, Group::Secp256r1, Group::Secp384r1] {
+            assert!(found.groups().contains(&group), "{group}");
+        }
+        assert!(found.ech());
+    }
+}

@@ -1,0 +1,161 @@
+//! NSS's own verdict on certificates.
+
+use std::{
+    ffi::{CString, c_int},
+    fmt::{self, Debug, Formatter},
+    ptr::{null, null_mut},
+    sync::{Mutex, PoisonError},
+};
+
+use nss_gk_api::p11::{CertList, Certificate};
+
+use super::{
+    certs::certificate,
+    ffi::{self, CERTValInParam, CERTValOutParam, SEC_SUCCESS},
+    init, last_code, last_error,
+};
+use crate::error::{Error, Res};
+
+/// The module with the certificate authorities that Mozilla trusts, by the name under which systems have it.
+const ROOTS: &std::ffi::CStr = c"library=libnssckbi.so name=\"Root Certificates\"";
+/// `certificateUsageSSLServer`
+const USAGE_SERVER: i64 = 2;
+const CERT_PI_END: c_int = 0;
+const CERT_PI_DATE: c_int = 8;
+const CERT_PI_REVOCATION_FLAGS: c_int = 9;
+const CERT_PI_TRUST_ANCHORS: c_int = 11;
+const CERT_PI_USE_ONLY_TRUST_ANCHORS: c_int = 14;
+
+const SEC_ERROR_EXPIRED_CERTIFICATE: i32 = -8181;
+const SEC_ERROR_BAD_DER: i32 = -8183;
+
+/// Whom to trust.
+pub(crate) enum Anchors {
+    /// Whom NSS trusts: the built-in authorities, and those of the database if there is one.
+    Platform,
+    /// These certificates and none else.
+    Only(CertList, Vec<Vec<u8>>),
+}
+
+// SAFETY: the list is not changed after it was made, and NSS's certificates may be used by any thread.
+unsafe impl Send for Anchors {}
+// SAFETY: as above.
+unsafe impl Sync for Anchors {}
+
+impl Anchors {
+    /// Trusts the authorities that come with NSS.
+    ///
+    /// # Errors
+    /// `Config` if there are none.
+    pub(crate) fn platform() -> Res<Self> {
+        static LOADED: Mutex<bool> = Mutex::new(false);
+        init()?;
+        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*loaded {
+            // SAFETY: NSS is up; it copies the string. The module stays for good.
+            let here = unsafe {
+                let module = ffi::SECMOD_LoadUserModule(ROOTS.as_ptr(), null_mut(), 0);
+                module.as_ref().is_some_and(|m| m.loaded != 0)
+            };
+            if !here {
+                return Err(Error::Config(
+                    "no certificate authorities: NSS's libnssckbi.so is not there".into(),
+                ));
+            }
+            *loaded = true;
+        }
+        Ok(Self::Platform)
+    }
+
+    /// Trusts these certificates.
+    ///
+    /// # Errors
+    /// `Config` if there is none, or one is malformed.
+    pub(crate) fn only(roots: &[Vec<u8>]) -> Res<Self> {
+        init()?;
+        if roots.is_empty() {
+            return Err(Error::Config("no root certificate".into()));
+        }
+        // SAFETY: NSS is up; the list is ours, and takes the reference to each certificate over.
+        unsafe {
+            let list = CertList::from_ptr(ffi::CERT_NewCertList())
+                .map_err(|_| last_error("a list of certificates"))?;
+            for root in roots {
+                let cert = certificate(root)
+                    .map_err(|e| Error::Config(format!("root certificate: {e}")))?;
+                let copy = ffi::CERT_DupCertificate(*cert);
+                if ffi::CERT_AddCertToListTail(*list, copy) != SEC_SUCCESS {
+                    return Err(last_error("a list of certificates"));
+                }
+            }
+            Ok(Self::Only(list, roots.to_vec()))
+        }
+    }
+
+    /// Verifies that `chain` (leaf first) leads to an anchor and belongs to `name` today, else gives NSS's error code.
+    pub(crate) fn verify(&self, chain: &[Vec<u8>], name: &str) -> Result<(), i32> {
+        let read = |der: &Vec<u8>| certificate(der).map_err(|_| last_code());
+        // NSS finds issuers among the certificates that exist.
+        let certs = chain.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let leaf = certs.first().ok_or(SEC_ERROR_BAD_DER)?;
+        let now = super::wall_clock();
+        // SAFETY: the certificate is valid.
+        if unsafe { ffi::CERT_CheckCertValidTimes(**leaf, now, 0) } != 0 {
+            return Err(SEC_ERROR_EXPIRED_CERTIFICATE);
+        }
+        match self {
+            Self::Platform => path(leaf, now, None)?,
+            // A certificate that is trusted itself needs no path.
+            Self::Only(_, ders) if chain.first().is_some_and(|leaf| ders.contains(leaf)) => {}
+            Self::Only(list, _) => path(leaf, now, Some(list))?,
+        }
+        let name = CString::new(name).map_err(|_| SEC_ERROR_BAD_DER)?;
+        // SAFETY: the certificate is valid; the name ends with NUL.
+        if unsafe { ffi::CERT_VerifyCertName(**leaf, name.as_ptr()) } != SEC_SUCCESS {
+            return Err(last_code());
+        }
+        Ok(())
+    }
+}
+
+impl Debug for Anchors {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Platform => f.write_str("Platform"),
+            Self::Only(_, ders) => write!(f, "Only({})", ders.len()),
+        }
+    }
+}
+
+/// Looks for a path from `leaf` to `anchors`, or to whom NSS trusts. Nothing is fetched.
+fn path(leaf: &Certificate, now: i64, anchors: Option<&CertList>) -> Result<(), i32> {
+    let mut params = Vec::with_capacity(5);
+    params.push(CERTValInParam::scalar(CERT_PI_DATE, now));
+    // SAFETY: gives the address of a constant.
+    let policy = unsafe { ffi::CERT_GetClassicOCSPDisabledPolicy() };
+    params.push(CERTValInParam::pointer(CERT_PI_REVOCATION_FLAGS, policy));
+    if let Some(list) = anchors {
+        params.push(CERTValInParam::pointer(
+            CERT_PI_TRUST_ANCHORS,
+            (**list).cast_const().cast(),
+        ));
+        params.push(CERTValInParam::scalar(CERT_PI_USE_ONLY_TRUST_ANCHORS, 1));
+    }
+    params.push(CERTValInParam::scalar(CERT_PI_END, 0));
+    let mut out = [CERTValOutParam::end()];
+    // SAFETY: both lists end with their end marks and outlive the call; the certificate is valid.
+    let status = unsafe {
+        ffi::CERT_PKIXVerifyCert(
+            **leaf,
+            USAGE_SERVER,
+            params.as_mut_ptr(),
+            out.as_mut_ptr(),
+            null::<std::ffi::c_void>().cast_mut(),
+        )
+    };
+    if status == SEC_SUCCESS {
+        Ok(())
+    } else {
+        Err(last_code())
+    }
+}
