@@ -37,7 +37,6 @@ pub(super) mod option {
     pub(in crate::nss) const ALPN: c_int = 26;
     pub(in crate::nss) const SIGNED_CERT_TIMESTAMPS: c_int = 31;
     pub(in crate::nss) const EARLY_DATA: c_int = 33;
-    pub(in crate::nss) const RECORD_SIZE_LIMIT: c_int = 34;
     pub(in crate::nss) const TLS13_COMPAT_MODE: c_int = 35;
     pub(in crate::nss) const SUPPRESS_END_OF_EARLY_DATA: c_int = 41;
 }
@@ -50,6 +49,7 @@ pub(super) const SSL_HS_ENCRYPTED_EXTENSIONS: c_uint = 8;
 pub(super) const SSL_SECRET_WRITE: c_uint = 2;
 /// `SSLNextProtoState`
 pub(super) const SSL_NEXT_PROTO_NEGOTIATED: c_uint = 1;
+pub(super) const SSL_NEXT_PROTO_SELECTED: c_uint = 3;
 /// `SSLHelloRetryRequestAction`
 pub(super) const SSL_HELLO_RETRY_ACCEPT: c_uint = 1;
 pub(super) const SSL_HELLO_RETRY_REJECT_0RTT: c_uint = 3;
