@@ -314,7 +314,7 @@ impl Agent {
         Ok(agent)
     }
 
-    fn fd(&self) -> *mut PRFileDesc {
+    pub(super) const fn fd(&self) -> *mut PRFileDesc {
         self.file.get()
     }
 
@@ -611,7 +611,7 @@ impl Agent {
     }
 
     /// What is known before the handshake is complete.
-    fn preliminary(&self) -> Res<ffi::SSLPreliminaryChannelInfo> {
+    pub(super) fn preliminary(&self) -> Res<ffi::SSLPreliminaryChannelInfo> {
         let mut info = ffi::SSLPreliminaryChannelInfo::default();
         let len = c_uint::try_from(size_of_val(&info)).unwrap_or(0);
         // SAFETY: the file is open; the structure is as long as said.

@@ -62,6 +62,10 @@ impl Pair {
         self.server_builder().build().unwrap()
     }
 
+    pub(crate) fn client_is_nss(self) -> bool {
+        self.client.to_string() == "nss"
+    }
+
     /// The groups that both sides have.
     pub(crate) fn groups(self) -> Vec<Group> {
         let have = |g: &Group| {
@@ -121,6 +125,8 @@ pub(crate) struct End {
     pub(crate) tickets: Vec<ResumptionToken>,
     pub(crate) complete: bool,
     pub(crate) alert: Option<u8>,
+    /// The name to verify for when encrypted `ClientHello` was not accepted.
+    pub(crate) fallback: Option<String>,
     /// Whether the server answers the client's parameters by itself.
     pub(crate) answers: bool,
 }
@@ -137,6 +143,7 @@ impl End {
             tickets: Vec::new(),
             complete: false,
             alert: None,
+            fallback: None,
             answers: true,
         }
     }
@@ -185,7 +192,7 @@ impl End {
                     self.complete = true;
                 }
                 Event::Alert(a) => self.alert = Some(a),
-                Event::EchFallback(name) => panic!("ECH was not offered: {name}"),
+                Event::EchFallback(name) => assert!(self.fallback.replace(name).is_none()),
             }
         }
         if answer && self.answers {

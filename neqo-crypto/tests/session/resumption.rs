@@ -1,8 +1,7 @@
 //! Tickets and early data.
 
 use neqo_crypto::{
-    AuthenticationStatus, Cipher, Client, Direction, Level, Provider, ResumptionToken, Server,
-    Verification,
+    AuthenticationStatus, Cipher, Client, Direction, Level, ResumptionToken, Server, Verification,
 };
 
 use crate::pair::{
@@ -76,7 +75,7 @@ fn tokens_of_others_are_ignored(p: Pair) {
     let garbage = ResumptionToken::new(vec![1, 2, 3], now(), true);
     let other_name = c.resume("example.org", &alpn(&["h3"]), CLIENT_PARAMS, token);
     // NSS's tokens are whole, rustls's refer to the client's memory.
-    let whole = p.client == Provider::Nss;
+    let whole = p.client_is_nss();
     for (mut client, resumes) in [
         (End::resuming(&c, &garbage), false),
         (End::new(other_name.unwrap()), false),
