@@ -14,6 +14,7 @@
 //! | `ech` | encrypted `ClientHello` |
 //! | `tickets` | resumption tokens, and what finds replayed early data |
 //! | `verify` | paths to trusted authorities |
+//! | `pk11` | AEAD, AES, HMAC, SHA-256 and randomness of the software token |
 //!
 //! No callback can unwind into NSS: none indexes, unwraps or formats.
 
@@ -24,6 +25,7 @@ mod ech;
 mod exp;
 mod ffi;
 mod io;
+pub(crate) mod pk11;
 mod tickets;
 mod verify;
 
