@@ -15,6 +15,7 @@
 //! | `keygen` | keys that sign themselves into certificates |
 //! | `tickets` | resumption tokens, and what finds replayed early data |
 //! | `verify` | paths to trusted authorities |
+//! | `pk11` | AEAD, AES, HMAC, SHA-256 and randomness of the software token |
 //!
 //! No callback can unwind into NSS: none indexes, unwraps or formats.
 
@@ -27,6 +28,7 @@ mod ffi;
 mod io;
 #[cfg(any(test, not(feature = "rustls")))]
 mod keygen;
+pub(crate) mod pk11;
 mod tickets;
 mod verify;
 
