@@ -1,9 +1,8 @@
 //! A server's part in encrypted `ClientHello`.
 
-use crate::{
-    error::{Error, Res},
-    provider::Provider,
-};
+#[cfg(feature = "rustls")]
+use crate::error::Error;
+use crate::{error::Res, provider::Provider};
 
 /// A key to decrypt `ClientHello`s with, and what to publish so that clients encrypt theirs.
 #[derive(Clone, Debug)]
