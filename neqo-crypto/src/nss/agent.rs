@@ -16,8 +16,8 @@ use super::{
     certs::{self, Credential},
     check, exp,
     ffi::{
-        self, CERTCertificate, PK11SymKey, PRBool, PRFileDesc, PRTime, SECKEYPrivateKey, SECStatus,
-        SSLAlert, option,
+        self, CERTCertificate, PK11SymKey, PRBool, PRFileDesc, PRTime, SECItem, SECKEYPrivateKey,
+        SECStatus, SSLAlert, option,
     },
     io::File,
     last_code,
@@ -58,6 +58,8 @@ struct State {
     tokens: Vec<Zeroizing<Vec<u8>>>,
     now: PRTime,
     asked: bool,
+    /// The name that the client asked for.
+    name: Vec<u8>,
     /// What this server puts into its tickets: early data is taken with no other's.
     mark: Vec<u8>,
 }
@@ -78,6 +80,7 @@ impl Shared {
             tokens: Vec::new(),
             now,
             asked: false,
+            name: Vec::new(),
             mark: Vec::new(),
         })))
     }
@@ -299,6 +302,25 @@ unsafe extern "C" fn on_hello(
     }
 }
 
+/// Shows the name that a client asks for, behind encryption if there is any. The server stays who it is; were the name
+/// taken over, NSS would fail handshakes that resume under another one.
+unsafe extern "C" fn on_name(
+    _: *mut PRFileDesc,
+    names: *const SECItem,
+    count: u32,
+    arg: *mut c_void,
+) -> i32 {
+    // SAFETY: our argument; NSS lends `count` names.
+    unsafe {
+        if let (Some(s), Some(name)) = (state(arg), names.as_ref())
+            && count > 0
+        {
+            s.name = bytes(name.data, name.len).to_vec();
+        }
+    }
+    ffi::SSL_SNI_CURRENT_CONFIG_IS_USED
+}
+
 /// What clients and servers have in common.
 #[derive(Debug)]
 pub(crate) struct Common<'a> {
@@ -491,6 +513,10 @@ impl Agent {
                 ffi::SSL_AuthCertificateHook(fd, Some(on_client_certificate), arg),
                 "client certificates",
             )?;
+            check(
+                ffi::SSL_SNISocketConfigHook(fd, Some(on_name), arg),
+                "the client's name for us",
+            )?;
             exp::hello_retry_request_callback(fd, Some(on_hello), arg)?;
         }
         if let Some(replay) = replay {
@@ -582,6 +608,12 @@ impl Agent {
     /// The peer's transport parameters as last seen.
     pub(crate) fn peer_params(&mut self) -> Option<&[u8]> {
         self.shared.get().peer_params.as_deref()
+    }
+
+    /// The name that the client asked for, on a server.
+    pub(crate) fn asked_name(&mut self) -> Option<String> {
+        let name = self.shared.get().name.clone();
+        String::from_utf8(name).ok().filter(|n| !n.is_empty())
     }
 
     /// True if a certificate waits for its verdict.

@@ -18,7 +18,7 @@ use super::{
     agent::{Agent, bytes, count},
     certs::item,
     exp::{self, HpkeSymmetricSuite},
-    ffi, init, last_error,
+    init, last_error,
 };
 use crate::error::{Error, Res};
 
@@ -32,6 +32,8 @@ const SUITES: [HpkeSymmetricSuite; 2] = [
     HpkeSymmetricSuite { kdf: 1, aead: 1 },
     HpkeSymmetricSuite { kdf: 1, aead: 3 },
 ];
+/// Clients pad names to this length, in bytes, so that theirs does not tell them apart.
+const MAX_NAME: c_uint = 64;
 /// The longest encoding that is expected, in bytes.
 const MAX_CONFIGS: usize = 1024;
 
@@ -70,7 +72,7 @@ impl EchKeyPair {
             exp::encode_ech_config(
                 id,
                 name.as_ptr(),
-                0,
+                MAX_NAME,
                 KEM,
                 *public,
                 SUITES.as_ptr(),
@@ -181,16 +183,5 @@ impl Agent {
             Ok(()) => out.as_slice().to_vec(),
             Err(_) => Vec::new(),
         }
-    }
-
-    /// The name that the client asked for, on a server.
-    pub(crate) fn asked_name(&self) -> Option<String> {
-        // SAFETY: the file is open; the item is ours.
-        let name = unsafe {
-            ScopedSECItem::from_ptr(ffi::SSL_GetNegotiatedHostInfo(self.fd()))
-                .ok()?
-                .into_vec()
-        };
-        String::from_utf8(name).ok()
     }
 }
