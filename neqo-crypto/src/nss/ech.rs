@@ -7,7 +7,7 @@ use std::{
 };
 
 use nss_gk_api::{
-    SECItemMut, ScopedSECItem,
+    SECItemMut,
     p11::{
         self, PK11_ATTR_INSENSITIVE, PK11_ATTR_PUBLIC, PK11_ATTR_SESSION,
         PK11_GenerateKeyPairWithOpFlags, SECOID_FindOIDByTag, SECOidTag, Slot,
