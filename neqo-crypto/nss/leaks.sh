@@ -5,8 +5,16 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 sessions=${1:-10000}
-# The C compiler that links brings its sanitizer for leaks along: nothing else has to be built for it.
-binary=$(cargo rustc -p neqo-crypto --profile test --features nss --test process --message-format=json -- -C link-arg=-fsanitize=leak |
+# rustc brings LeakSanitizer along: linked in, it takes malloc's place, and nothing else has to be built for it.
+lsan=$(echo "$(rustc --print target-libdir)"/librustc-*_rt.lsan.a)
+[[ -f $lsan ]] || { echo 'error: this rustc has no LeakSanitizer' >&2; exit 1; }
+binary=$(cargo rustc -p neqo-crypto --profile test --features nss --test process --message-format=json -- \
+    -C link-arg=-Wl,--whole-archive,"$lsan",--no-whole-archive |
     sed -n 's/.*"executable":"\([^"]*process-[^"]*\)".*/\1/p' | tail -1)
+# It has to find the one that is there.
+if "$binary" leak >/dev/null 2>&1; then
+    echo 'error: LeakSanitizer does not work here' >&2
+    exit 1
+fi
 LSAN_OPTIONS=suppressions=$PWD/nss/leaks.supp "$binary" sessions "$sessions"
 echo "no leak"

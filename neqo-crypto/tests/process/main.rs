@@ -5,6 +5,7 @@
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
+    clippy::unwrap_used,
     reason = "a test without harness"
 )]
 #![expect(
@@ -13,8 +14,9 @@
 )]
 
 use std::{
-    env,
+    env, hint,
     io::{self, Read, Write},
+    mem,
     path::Path,
     process::{Command, ExitCode, Stdio},
     time::{Duration, Instant},
@@ -33,6 +35,8 @@ fn main() -> ExitCode {
     match mode.as_deref() {
         Some("resume") => resume(),
         Some("database") => database(Path::new(&env::args().nth(2).unwrap())),
+        // For `leaks.sh`, to see that it sees.
+        Some("leak") => mem::forget(hint::black_box(vec![7; 1000])),
         Some("sessions") => sessions(env::args().nth(2).unwrap().parse().unwrap()),
         _ => {
             ticket_across_processes();
@@ -144,7 +148,7 @@ fn level(tag: u8) -> Level {
     ][usize::from(tag)]
 }
 
-fn tag(level: Level) -> u8 {
+const fn tag(level: Level) -> u8 {
     level as u8
 }
 
