@@ -16,7 +16,6 @@
 use std::{
     env, hint,
     io::{self, Read, Write},
-    mem,
     path::Path,
     process::{Command, ExitCode, Stdio},
     time::{Duration, Instant},
@@ -36,7 +35,7 @@ fn main() -> ExitCode {
         Some("resume") => resume(),
         Some("database") => database(Path::new(&env::args().nth(2).unwrap())),
         // For `leaks.sh`, to see that it sees.
-        Some("leak") => mem::forget(hint::black_box(vec![7; 1000])),
+        Some("leak") => _ = Box::leak(hint::black_box(Box::new([7; 1000]))),
         Some("sessions") => sessions(env::args().nth(2).unwrap().parse().unwrap()),
         _ => {
             ticket_across_processes();
