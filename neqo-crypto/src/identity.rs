@@ -31,7 +31,10 @@ pub(crate) enum Key {
     /// Here, as DER.
     Der(Zeroizing<Vec<u8>>),
     /// In the database that NSS was started with, under this name.
-    #[cfg(feature = "nss")]
+    #[cfg_attr(
+        not(feature = "nss"),
+        expect(dead_code, reason = "there is no such database")
+    )]
     Nickname(String),
 }
 
@@ -41,7 +44,6 @@ impl Key {
     pub(crate) fn der(&self) -> Res<&[u8]> {
         match self {
             Self::Der(key) => Ok(key),
-            #[cfg(feature = "nss")]
             Self::Nickname(_) => Err(Error::Config("the key is in NSS's database".into())),
         }
     }
