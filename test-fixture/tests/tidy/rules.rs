@@ -82,6 +82,9 @@ const MAY_USE: [(&str, &[&str]); 8] = [
     ),
 ];
 
+/// The list of the attacks that comments cite.
+pub(crate) const HARDENING: &str = "neqo-transport/HARDENING.md";
+
 /// Where and what.
 pub(crate) type Fault = (usize, String);
 
@@ -228,6 +231,28 @@ fn forbids_unsafe(code: &[u8]) -> bool {
         let inside: Vec<_> = words(&code[extent]).map(|(_, w)| w).collect();
         (word == "forbid" || inside.contains(&"forbid")) && inside.contains(&"unsafe_code")
     })
+}
+
+/// Citations of attacks and rules that `list` has no row for.
+pub(crate) fn unlisted(source: &str, list: &str) -> Vec<Fault> {
+    // Written in halves, for this file is checked as well.
+    let citation = concat!("harden", "ing ");
+    let of_line = |(number, line): (usize, &str)| {
+        let mut faults = Vec::new();
+        for (at, _) in line.match_indices(citation) {
+            let row = &line[at + citation.len()..];
+            let end = row.find(|c: char| !c.is_ascii_alphanumeric());
+            let row = &row[..end.unwrap_or(row.len())];
+            let cited = row
+                .strip_prefix(['A', 'R'])
+                .is_some_and(|n| n.starts_with(|c: char| c.is_ascii_digit()));
+            if cited && !list.contains(&format!("\n| {row} |")) {
+                faults.push((number + 1, format!("{row} is not in {HARDENING}")));
+            }
+        }
+        faults
+    };
+    source.lines().enumerate().flat_map(of_line).collect()
 }
 
 /// Paths of a developer's machine in a file of any kind.
@@ -402,6 +427,20 @@ mod tests {
         );
         assert_eq!(of("a/src/a/tests.rs", &consts(2000)), [""; 0]);
         assert_eq!(of("a/tests/b.rs", &consts(2000)), [""; 0]);
+    }
+
+    #[test]
+    fn citations_have_rows() {
+        let cites = concat!(
+            "x\n// harden",
+            "ing A7, harden",
+            "ing R12 and harden",
+            "ing of steel"
+        );
+        let list = "| row |\n| A7 | x |\n| R1 | y |\n";
+        let found = unlisted(cites, list);
+        let expected = format!("R12 is not in {HARDENING}");
+        assert_eq!(found, [(2, expected)]);
     }
 
     #[test]
