@@ -101,6 +101,10 @@ pub const SAVED_PACKETS: usize = 16;
 /// How many bytes those packets may have together.
 pub const SAVED_BYTES: usize = 16 * 1500;
 
+/// How many tokens to resume a session with wait for the host to take them. Servers send two or
+/// so; of a server that sends them without end, the newest are kept.
+pub const RESUMPTION_TOKENS: usize = 4;
+
 /// How many transport parameters a peer may send, known or not. Twenty are defined; stacks send
 /// one or two greased ones. It bounds the search for duplicates. hardening A18, R3732
 pub const TRANSPORT_PARAMETERS: usize = 256;
