@@ -230,6 +230,9 @@ impl Connection {
 
     /// Coalesces one packet of each space that has something to say. Returns the bytes in flight.
     fn write_datagram(&mut self, turn: &Turn, dgram: &mut DatagramBuilder<'_, '_>) -> Res<usize> {
+        for id in PacketNumberSpace::ALL {
+            self.fill_probe(id);
+        }
         let speakers = self.speakers(turn);
         let mut written = Written::default();
         for id in PacketNumberSpace::ALL {
@@ -255,23 +258,31 @@ impl Connection {
         let mut speakers = Speakers::default();
         let elsewhere = turn.path != self.paths.primary_id();
         for (id, space) in self.spaces.iter().filter(|(_, s)| s.keys.can_seal()) {
-            let app = id == PacketNumberSpace::ApplicationData;
             if elsewhere {
-                if app {
+                if id == PacketNumberSpace::ApplicationData {
                     speakers.set(id, Permit::PathOnly);
                 }
                 continue;
             }
-            let wants = space.crypto.wants_to_send() || (app && self.app_wants_to_send(turn.path));
             if space.wants_probe() {
                 speakers.set(id, Permit::Probe);
-            } else if turn.window_open && wants {
+            } else if turn.window_open && self.wants_to_send(id) {
                 speakers.set(id, Permit::All);
             } else if space.acks.is_due(turn.now) {
                 speakers.set(id, Permit::AckOnly);
             }
         }
         speakers
+    }
+
+    /// Whether anything but acknowledgements waits to be said on the primary path in this space.
+    pub(super) fn wants_to_send(&self, id: PacketNumberSpace) -> bool {
+        let crypto = self
+            .spaces
+            .get(id)
+            .is_some_and(|s| s.crypto.wants_to_send());
+        let app = id == PacketNumberSpace::ApplicationData;
+        crypto || (app && self.app_wants_to_send(self.paths.primary_id()))
     }
 
     pub(super) fn app_wants_to_send(&self, path: PathId) -> bool {

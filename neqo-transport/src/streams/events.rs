@@ -122,6 +122,7 @@ impl Streams {
     }
 
     fn event(&mut self, slot: Slot, told: Told) -> Option<StreamEvent> {
+        let left = self.room.left();
         let stream = self.store.get_mut(slot)?;
         let stream_id = stream.id;
         match told {
@@ -151,7 +152,7 @@ impl Streams {
             Told::WRITABLE => stream
                 .send
                 .as_ref()
-                .is_some_and(|s| s.space() > 0)
+                .is_some_and(|s| s.space(left) > 0)
                 .then_some(StreamEvent::SendStreamWritable { stream_id }),
             Told::COMPLETE => Some(StreamEvent::SendStreamComplete { stream_id }),
             _ => None,

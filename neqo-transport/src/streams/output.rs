@@ -1,8 +1,12 @@
 //! What streams write, and what becomes of it.
 
 use super::{
-    Control, Streams, Token, Told, events::Events, nth, sched::Turn, send::Wrote,
-    send::state::State, store::Slot,
+    Control, Pool, Streams, Token, Told,
+    events::Events,
+    nth,
+    sched::Turn,
+    send::{SendStream, Wrote, state::State},
+    store::Slot,
 };
 use crate::{recovery::token::Token as Sent, stream_id::StreamId, tx::Tx, wire::frame::encode};
 
@@ -226,9 +230,7 @@ impl Streams {
         let wrote = send.write(stream.id, conn, tx);
         if wrote == Wrote::Frame {
             self.unsent -= before - send.unsent();
-            if send.newly_writable() {
-                self.events.tell(&mut self.store, slot, Told::WRITABLE);
-            }
+            self.check_writable(slot);
             self.sched.turn(&mut self.store, turn);
             self.after_write(slot);
         }
@@ -248,7 +250,7 @@ impl Streams {
                 let Some(slot) = self.store.slot(id) else {
                     return;
                 };
-                let Some((send, _)) = self.send_part(slot) else {
+                let Some(send) = self.send_part(slot) else {
                     return;
                 };
                 send.reset_acked();
@@ -271,18 +273,19 @@ impl Streams {
         let Some(slot) = self.store.slot(id) else {
             return;
         };
-        let Some((send, pool)) = self.send_part(slot) else {
+        let acked =
+            |send: &mut SendStream, pool: &mut Pool, _| send.acked(offset..offset + len, fin, pool);
+        let Some(done) = self.with_send(slot, acked) else {
             return;
         };
-        if send.acked(offset..offset + len, fin, pool) {
+        if done {
             self.drop_send(slot);
             self.events.tell(&mut self.store, slot, Told::COMPLETE);
-            return;
+        } else {
+            self.check_writable(slot);
+            self.sched.sync(&mut self.store, slot);
         }
-        if send.newly_writable() {
-            self.events.tell(&mut self.store, slot, Told::WRITABLE);
-        }
-        self.sched.sync(&mut self.store, slot);
+        self.after_freed();
     }
 
     /// The frame was lost: what it said is said again if it still matters (RFC 9000 §13.3).
@@ -295,7 +298,7 @@ impl Streams {
                 fin,
             } => {
                 if let Some(slot) = self.store.slot(id)
-                    && let Some((send, _)) = self.send_part(slot)
+                    && let Some(send) = self.send_part(slot)
                 {
                     send.lost(offset..offset + u64::from(len), fin);
                     self.sched.sync(&mut self.store, slot);
