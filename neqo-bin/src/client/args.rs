@@ -4,6 +4,7 @@ use std::{ffi::OsString, net::IpAddr, path::PathBuf, time::Duration};
 
 use bytes::Bytes;
 use clap::{Args, Parser, Subcommand};
+use neqo_crypto::Provider;
 
 use super::{exit::Exit, resolve::Override};
 use crate::proto::Protocol;
@@ -154,6 +155,9 @@ pub struct NetworkArgs {
     /// Give up when nothing arrives for this time.
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub idle_timeout: Duration,
+    /// The library that does TLS.
+    #[arg(long, value_name = "LIBRARY", default_value_t = Provider::default(), value_parser = crate::proto::provider())]
+    pub tls: Provider,
     /// Congestion control algorithm.
     #[arg(long, value_enum, default_value_t = crate::proto::Congestion::Cubic)]
     pub cc: crate::proto::Congestion,

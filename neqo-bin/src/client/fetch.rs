@@ -102,7 +102,7 @@ impl Run {
         let groups = target::group(&args.urls)?;
         let network = args.network.clone();
         let template = Template::new(&args.request, network.alpn, args.urls.len())?;
-        let tls = trust::tls(&args.trust)?;
+        let tls = trust::tls(&args.trust, args.network.tls)?;
         let destinations = sink::destinations(&args.output, &groups)?;
         let on_stdout = destinations.contains(&Destination::Stdout);
         // Bodies on stdout come one after the other, each whole.

@@ -91,6 +91,7 @@ impl Bound {
             reason: e.to_string(),
         })?;
         let tls = neqo_crypto::Server::builder(self.certificate.identity.clone())
+            .provider(self.args.tls)
             .key_log(key_log)
             .build()
             .map_err(|e| Error::Identity {
