@@ -29,6 +29,8 @@ pub mod alert {
     pub const INTERNAL_ERROR: u8 = 80;
     /// A mandatory extension is absent; QUIC's is `quic_transport_parameters`.
     pub const MISSING_EXTENSION: u8 = 109;
+    /// The server did not accept encrypted `ClientHello`.
+    pub const ECH_REQUIRED: u8 = 121;
     /// No application protocol in common.
     pub const NO_APPLICATION_PROTOCOL: u8 = 120;
 }
@@ -47,6 +49,10 @@ pub enum Error {
         /// What the verifier said, for people.
         reason: String,
     },
+    /// The server proved to be the public name of the encrypted `ClientHello`'s configuration, and did not accept it:
+    /// connect anew with these configurations (ECHConfigList), or without any if there are none.
+    #[error("encrypted ClientHello was not accepted")]
+    EchRetry(Vec<u8>),
     /// The peer breaks a rule of QUIC about how it uses TLS: to be closed with `PROTOCOL_VIOLATION`, not with an alert.
     #[error("protocol violation: {0}")]
     ProtocolViolation(&'static str),
@@ -86,6 +92,7 @@ impl Error {
         match self {
             Self::Alert(alert) | Self::Certificate { alert, .. } => *alert,
             Self::ProtocolViolation(_) => alert::UNEXPECTED_MESSAGE,
+            Self::EchRetry(_) => alert::ECH_REQUIRED,
             Self::Config(_)
             | Self::Aead
             | Self::KeyExhausted

@@ -4,6 +4,7 @@ use crate::{
     backend,
     client::check_alpn,
     constants::{Cipher, Group},
+    ech::EchKeys,
     error::Res,
     identity::Identity,
     keylog::KeyLog,
@@ -30,6 +31,7 @@ impl Server {
         ServerBuilder {
             identity,
             settings: Settings::default(),
+            ech: None,
         }
     }
 
@@ -54,6 +56,7 @@ impl Server {
 pub struct ServerBuilder {
     pub(crate) identity: Identity,
     pub(crate) settings: Settings,
+    pub(crate) ech: Option<EchKeys>,
 }
 
 impl ServerBuilder {
@@ -89,10 +92,17 @@ impl ServerBuilder {
         self
     }
 
+    /// Sets the key to decrypt `ClientHello`s with; by default there is none. rustls cannot have one.
+    pub fn ech(mut self, keys: EchKeys) -> Self {
+        self.ech = Some(keys);
+        self
+    }
+
     /// Makes the configuration.
     ///
     /// # Errors
-    /// `Config` if no cipher or group is left, or the identity's key is unusable or another certificate's.
+    /// `Config` if no cipher or group is left, or the identity's key is unusable or another certificate's, or the library lacks what is
+    /// asked for.
     pub fn build(self) -> Res<Server> {
         Ok(Server(match self.settings.provider {
             #[cfg(feature = "rustls")]

@@ -20,6 +20,14 @@ use crate::{
 /// give `Error::State`. A refusal by [`Session::authenticated`] is not an error but the event [`Event::Alert`]; after
 /// that, too, the session is dead. A failure is reported one way or the other, never twice.
 pub trait Session: Send + Debug {
+    /// Has a client encrypt its `ClientHello` by one of `configs` (ECHConfigList), or pretend to if `configs` is empty.
+    /// To be called before [`Session::start`]. If the server does not accept, [`Event::EchFallback`] comes before
+    /// the verdict is due, and [`Error::EchRetry`](crate::Error::EchRetry) after it.
+    ///
+    /// # Errors
+    /// `Config` if no configuration can be used, or the library cannot do it (rustls); `State` on a server, or too late.
+    fn enable_ech(&mut self, configs: &[u8]) -> Res<()>;
+
     /// Begins. A client emits its `ClientHello`, with early data its `ZeroRtt` secret too; a server nothing.
     ///
     /// # Errors

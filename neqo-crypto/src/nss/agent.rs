@@ -314,7 +314,7 @@ impl Agent {
         Ok(agent)
     }
 
-    fn fd(&self) -> *mut PRFileDesc {
+    pub(super) const fn fd(&self) -> *mut PRFileDesc {
         self.file.get()
     }
 
@@ -354,7 +354,6 @@ impl Agent {
             (option::SIGNED_CERT_TIMESTAMPS, 1),
             (option::ALPN, 1),
             (option::EARLY_DATA, c_int::from(common.early_data)),
-            (option::RECORD_SIZE_LIMIT, 0),
             //= rfc9001#section-8.4
             //# Endpoints MUST NOT use the TLS compatibility mode
             (option::TLS13_COMPAT_MODE, 0),
@@ -603,13 +602,16 @@ impl Agent {
                 255,
             )
         };
-        (status == ffi::SEC_SUCCESS && state == ffi::SSL_NEXT_PROTO_NEGOTIATED)
+        // What a server says of its choice, and a client.
+        let chosen =
+            [ffi::SSL_NEXT_PROTO_NEGOTIATED, ffi::SSL_NEXT_PROTO_SELECTED].contains(&state);
+        (status == ffi::SEC_SUCCESS && chosen)
             .then(|| buf.get(..usize::try_from(len).ok()?).map(<[u8]>::to_vec))
             .flatten()
     }
 
     /// What is known before the handshake is complete.
-    fn preliminary(&self) -> Res<ffi::SSLPreliminaryChannelInfo> {
+    pub(super) fn preliminary(&self) -> Res<ffi::SSLPreliminaryChannelInfo> {
         let mut info = ffi::SSLPreliminaryChannelInfo::default();
         let len = c_uint::try_from(size_of_val(&info)).unwrap_or(0);
         // SAFETY: the file is open; the structure is as long as said.
@@ -645,7 +647,8 @@ impl Agent {
                 self.fd(),
                 label.as_ptr().cast(),
                 count(label.as_bytes())?,
-                1,
+                // An empty context is the same as none (RFC 8446 §7.5), and NSS wants none.
+                c_int::from(!context.is_empty()),
                 context.as_ptr(),
                 count(context)?,
                 out.as_mut_ptr(),

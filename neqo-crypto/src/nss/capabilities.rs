@@ -6,6 +6,8 @@ use super::{
     agent::{Agent, Common, Output},
     exp, ffi,
 };
+use neqo_common::qdebug;
+
 use crate::{
     constants::{Cipher, Group},
     error::Res,
@@ -78,8 +80,12 @@ fn offers(group: Group) -> bool {
         early_data: false,
         now: 0,
     };
-    let Ok(mut client) = Agent::client(&common, "localhost", 0) else {
-        return false;
+    let mut client = match Agent::client(&common, "localhost", 0) {
+        Ok(c) => c,
+        Err(e) => {
+            qdebug!("no connection of NSS: {e}");
+            return false;
+        }
     };
     client.drive().is_ok()
         && client

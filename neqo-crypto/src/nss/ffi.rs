@@ -19,7 +19,6 @@ pub(super) type PRBool = c_int;
 pub(super) type PRTime = i64;
 pub(super) type SECStatus = c_int;
 pub(super) const SEC_SUCCESS: SECStatus = 0;
-pub(super) const SEC_FAILURE: SECStatus = -1;
 pub(super) const SEC_WOULD_BLOCK: SECStatus = -2;
 pub(super) const NSS_INIT_READONLY: c_uint = 1;
 
@@ -37,7 +36,6 @@ pub(super) mod option {
     pub(in crate::nss) const ALPN: c_int = 26;
     pub(in crate::nss) const SIGNED_CERT_TIMESTAMPS: c_int = 31;
     pub(in crate::nss) const EARLY_DATA: c_int = 33;
-    pub(in crate::nss) const RECORD_SIZE_LIMIT: c_int = 34;
     pub(in crate::nss) const TLS13_COMPAT_MODE: c_int = 35;
     pub(in crate::nss) const SUPPRESS_END_OF_EARLY_DATA: c_int = 41;
 }
@@ -50,6 +48,7 @@ pub(super) const SSL_HS_ENCRYPTED_EXTENSIONS: c_uint = 8;
 pub(super) const SSL_SECRET_WRITE: c_uint = 2;
 /// `SSLNextProtoState`
 pub(super) const SSL_NEXT_PROTO_NEGOTIATED: c_uint = 1;
+pub(super) const SSL_NEXT_PROTO_SELECTED: c_uint = 3;
 /// `SSLHelloRetryRequestAction`
 pub(super) const SSL_HELLO_RETRY_ACCEPT: c_uint = 1;
 pub(super) const SSL_HELLO_RETRY_REJECT_0RTT: c_uint = 3;
@@ -121,7 +120,6 @@ pub(super) struct SSLAlert {
 }
 
 #[repr(C)]
-#[derive(Default)]
 pub(super) struct SSLPreliminaryChannelInfo {
     pub(super) length: u32,
     pub(super) values_set: u32,
@@ -134,7 +132,14 @@ pub(super) struct SSLPreliminaryChannelInfo {
     pub(super) auth_key_bits: u32,
     pub(super) signature_scheme: c_uint,
     pub(super) ech_accepted: PRBool,
-    pub(super) ech_public_name: usize,
+    pub(super) ech_public_name: *const c_char,
+}
+
+impl Default for SSLPreliminaryChannelInfo {
+    fn default() -> Self {
+        // SAFETY: zeros are a valid value of every member.
+        unsafe { std::mem::zeroed() }
+    }
 }
 
 #[repr(C)]
@@ -318,6 +323,7 @@ unsafe extern "C" {
         info: *mut SSLPreliminaryChannelInfo,
         len: c_uint,
     ) -> SECStatus;
+    pub(super) fn SSL_GetNegotiatedHostInfo(fd: *mut PRFileDesc) -> *mut SECItem;
     pub(super) fn SSL_PeerCertificateChain(fd: *mut PRFileDesc) -> *mut CERTCertList;
     pub(super) fn SSL_PeerStapledOCSPResponses(fd: *mut PRFileDesc) -> *const SECItemArray;
     pub(super) fn SSL_PeerSignedCertTimestamps(fd: *mut PRFileDesc) -> *const SECItem;

@@ -11,6 +11,7 @@
 //! | `io` | the file that does no I/O |
 //! | `agent` | a TLS connection |
 //! | `certs` | certificates and keys |
+//! | `ech` | encrypted `ClientHello` |
 //! | `tickets` | resumption tokens, and what finds replayed early data |
 //! | `verify` | paths to trusted authorities |
 //!
@@ -19,6 +20,7 @@
 mod agent;
 mod capabilities;
 mod certs;
+mod ech;
 mod exp;
 mod ffi;
 mod io;
@@ -29,6 +31,7 @@ pub(crate) use agent::{Agent, Common, Epoch, Failure, Output};
 pub(crate) use capabilities::supported_groups;
 pub use capabilities::{Capabilities, capabilities};
 pub(crate) use certs::Credential;
+pub(crate) use ech::EchKeyPair;
 pub(crate) use tickets::{AntiReplay, renew, secret, start_server_memory};
 pub(crate) use verify::Anchors;
 
@@ -43,6 +46,11 @@ use crate::error::{Error, Res};
 
 /// The oldest NSS that has all that sessions stand on.
 const MINIMUM_VERSION: &CStr = c"3.87";
+
+/// `SSL_ERROR_ECH_RETRY_WITH_ECH`
+pub(crate) const ECH_RETRY_WITH_ECH: i32 = -12288 + 188;
+/// `SSL_ERROR_ECH_RETRY_WITHOUT_ECH`
+pub(crate) const ECH_RETRY_WITHOUT_ECH: i32 = -12288 + 189;
 
 /// Whether NSS is up. It is never taken down: connections of other threads may be using it.
 static UP: Mutex<bool> = Mutex::new(false);

@@ -1,20 +1,38 @@
 //! Peers that break rules, and garbage.
 
-use neqo_crypto::{ClientHello, Error, Events, Level, MAX_CLIENT_HELLO, Verification};
-use proptest::prelude::*;
+use neqo_crypto::{ClientHello, Error, Events, Identity, Level, MAX_CLIENT_HELLO, Verification};
+use proptest::{prelude::*, test_runner::TestRunner};
 
 use crate::pair::{
-    CLIENT_PARAMS, End, Failed, SERVER_PARAMS, client, connected, join_with, now, server,
+    CLIENT_PARAMS, End, Failed, NAME, Pair, SERVER_PARAMS, connected, every_pair, join_with, now,
 };
 
-fn hello() -> Vec<u8> {
-    let mut client = End::client(&client(Verification::Insecure));
+every_pair! {
+    spoiled_flights,
+    garbage_at_the_start,
+    missing_transport_parameters,
+    compatibility_mode,
+    wrong_level,
+    messages_after_the_handshake,
+    ticket_flood,
+    client_hello_is_bounded,
+    data_after_the_client_hello,
+    data_after_the_server_hello,
+    no_older_tls,
+    limited_early_data,
+    certificate_request_after_the_handshake,
+    calls_out_of_order,
+    our_client_hello_is_understood,
+}
+
+fn hello(p: Pair) -> Vec<u8> {
+    let mut client = End::client(&p.client(Verification::Insecure));
     client.start().unwrap();
     client.outbox.pop_front().unwrap().1
 }
 
-fn started() -> End {
-    let mut server = End::server(&server());
+fn started(p: Pair) -> End {
+    let mut server = End::server(&p.server());
     server.start().unwrap();
     server
 }
@@ -34,12 +52,11 @@ fn rename_params(hello: &mut [u8], to: u16) {
 //# quic_transport_parameters extension; endpoints that receive ClientHello or
 //# EncryptedExtensions messages without the quic_transport_parameters extension
 //# MUST close the connection with an error of type 0x016d (equivalent to a fatal
-#[test]
-fn missing_transport_parameters() {
+fn missing_transport_parameters(p: Pair) {
     for other in [0x1234, 0xffa5] {
-        let mut hello = hello();
+        let mut hello = hello(p);
         rename_params(&mut hello, other);
-        let mut server = started();
+        let mut server = started(p);
         assert_eq!(server.read(Level::Initial, &hello), Err(Error::Alert(109)));
         assert!(server.hello.is_none() && server.params.is_none());
         assert_eq!(server.answer(SERVER_PARAMS), Err(Error::State));
@@ -49,15 +66,14 @@ fn missing_transport_parameters() {
 //= rfc9001#section-8.4 type=test
 //# server SHOULD treat the receipt of a TLS ClientHello with a non-empty
 //# legacy_session_id field as a connection error of type PROTOCOL_VIOLATION.
-#[test]
-fn compatibility_mode() {
-    let mut hello = hello();
+fn compatibility_mode(p: Pair) {
+    let mut hello = hello(p);
     assert_eq!(hello[38], 0, "we do not ask for it");
     hello[38] = 1;
     hello.insert(39, 0xaa);
     let len = u16::from_be_bytes([hello[2], hello[3]]) + 1;
     hello[2..4].copy_from_slice(&len.to_be_bytes());
-    let e = started().read(Level::Initial, &hello).unwrap_err();
+    let e = started(p).read(Level::Initial, &hello).unwrap_err();
     assert!(matches!(e, Error::ProtocolViolation(_)), "{e:?}");
 }
 
@@ -65,14 +81,13 @@ fn compatibility_mode() {
 //# - If the packet is from a previously installed encryption level, it MUST NOT
 //# contain data that extends past the end of previously received data in that
 //# flow.
-#[test]
-fn wrong_level() {
+fn wrong_level(p: Pair) {
     for level in [Level::Handshake, Level::OneRtt, Level::ZeroRtt] {
-        let e = started().read(level, &hello()).unwrap_err();
+        let e = started(p).read(level, &hello(p)).unwrap_err();
         assert!(matches!(e, Error::ProtocolViolation(_)), "{e:?}");
     }
     for level in [Level::Initial, Level::ZeroRtt, Level::Handshake] {
-        let (mut client, mut server) = connected(&client(Verification::Insecure), &server());
+        let (mut client, mut server) = connected(&p.client(Verification::Insecure), &p.server());
         for end in [&mut client, &mut server] {
             let e = end.read(level, &[0]).unwrap_err();
             assert!(matches!(e, Error::ProtocolViolation(_)), "{e:?}");
@@ -81,23 +96,21 @@ fn wrong_level() {
     }
 }
 
-#[test]
-fn messages_after_the_handshake() {
+fn messages_after_the_handshake(p: Pair) {
     //= rfc9001#section-6 type=test
     //# Endpoints MUST treat the receipt of a TLS KeyUpdate
     //# message as a connection error of type 0x010a, equivalent to a
     //# fatal TLS alert of unexpected_message
     let key_update = [24, 0, 0, 1, 0];
-    let (mut client, mut server) = connected(&client(Verification::Insecure), &server());
+    let (mut client, mut server) = connected(&p.client(Verification::Insecure), &p.server());
     for end in [&mut client, &mut server] {
         assert_eq!(end.read(Level::OneRtt, &key_update), Err(Error::Alert(10)));
     }
 }
 
 /// A server that floods its client with tickets: only so many are kept (hardening A4).
-#[test]
-fn ticket_flood() {
-    let (mut client, _) = connected(&client(Verification::Insecure), &server());
+fn ticket_flood(p: Pair) {
+    let (mut client, _) = connected(&p.client(Verification::Insecure), &p.server());
     let before = client.tickets.len();
     for _ in 0..1000 {
         client.read(Level::OneRtt, &ticket(&[])).unwrap();
@@ -107,34 +120,32 @@ fn ticket_flood() {
 }
 
 // hardening A4
-#[test]
-fn client_hello_is_bounded() {
+fn client_hello_is_bounded(p: Pair) {
     let mut long = vec![0; MAX_CLIENT_HELLO];
     long[..4].copy_from_slice(&[1, 0, 0xff, 0xfc]);
-    let mut server = started();
+    let mut server = started(p);
     assert_eq!(server.read(Level::Initial, &long[..1000]), Ok(()));
     assert_eq!(
         server.read(Level::Initial, &long[1000..]),
         Err(Error::Alert(50)),
         "malformed"
     );
-    let e = started().read(Level::Initial, &[1, 0, 0xff, 0xfd]);
+    let e = started(p).read(Level::Initial, &[1, 0, 0xff, 0xfd]);
     assert_eq!(e, Err(Error::Alert(50)), "too long");
     // What comes after the ClientHello is bounded, too.
-    let mut server = started();
+    let mut server = started(p);
     server.answers = false;
-    server.read(Level::Initial, &hello()).unwrap();
+    server.read(Level::Initial, &hello(p)).unwrap();
     let e = server.read(Level::Initial, &vec![0; MAX_CLIENT_HELLO]);
     assert_eq!(e, Err(Error::Alert(50)));
 }
 
 /// A second message in the client's first flight.
-#[test]
-fn data_after_the_client_hello() {
+fn data_after_the_client_hello(p: Pair) {
     for together in [true, false] {
-        let mut server = started();
+        let mut server = started(p);
         server.answers = false;
-        let mut hello = hello();
+        let mut hello = hello(p);
         let len = hello.len();
         hello.extend([1, 0, 0, 1, 0]);
         if together {
@@ -154,9 +165,8 @@ fn data_after_the_client_hello() {
 //# When TLS provides keys for a higher encryption level,
 //# if there is data from a previous encryption level that TLS has not consumed,
 //# this MUST be treated as a connection error of type PROTOCOL_VIOLATION.
-#[test]
-fn data_after_the_server_hello() {
-    let (mut client, mut server) = (End::client(&client(Verification::Insecure)), started());
+fn data_after_the_server_hello(p: Pair) {
+    let (mut client, mut server) = (End::client(&p.client(Verification::Insecure)), started(p));
     client.start().unwrap();
     let (_, hello) = client.outbox.pop_front().unwrap();
     server.read(Level::Initial, &hello).unwrap();
@@ -169,14 +179,13 @@ fn data_after_the_server_hello() {
 
 //= rfc9001#section-4.2 type=test
 //# Clients MUST NOT offer TLS versions older than 1.3.
-#[test]
-fn no_older_tls() {
+fn no_older_tls(p: Pair) {
     // supported_versions, three bytes, a list of one version: 1.3
     let offer = [0, 43, 0, 3, 2, 3, 4];
-    let mut hello = hello();
+    let mut hello = hello(p);
     let at = hello.windows(7).position(|w| w == offer).unwrap();
     hello[at + 6] = 3;
-    let e = started().read(Level::Initial, &hello);
+    let e = started(p).read(Level::Initial, &hello);
     assert_eq!(e, Err(Error::Alert(70)), "protocol_version");
 }
 
@@ -199,10 +208,9 @@ fn ticket(extensions: &[u8]) -> Vec<u8> {
 //# A client MUST treat receipt of a
 //# NewSessionTicket that contains an early_data extension with any other value as
 //# a connection error of type PROTOCOL_VIOLATION.
-#[test]
-fn limited_early_data() {
+fn limited_early_data(p: Pair) {
     for (size, ok) in [(u32::MAX, true), (1, false), (u32::MAX - 1, false)] {
-        let (mut client, _) = connected(&client(Verification::Insecure), &server());
+        let (mut client, _) = connected(&p.client(Verification::Insecure), &p.server());
         let before = client.tickets.len();
         let extension = [&[0, 42, 0, 4][..], &size.to_be_bytes()].concat();
         match client.read(Level::OneRtt, &ticket(&extension)) {
@@ -215,32 +223,29 @@ fn limited_early_data() {
 //= rfc9001#section-4.4 type=test
 //# clients MUST treat receipt of such messages as a connection error of type
 //# PROTOCOL_VIOLATION.
-#[test]
-fn certificate_request_after_the_handshake() {
-    let (mut client, _) = connected(&client(Verification::Insecure), &server());
+fn certificate_request_after_the_handshake(p: Pair) {
+    let (mut client, _) = connected(&p.client(Verification::Insecure), &p.server());
     let mut messages = ticket(&[]);
     messages.push(13);
     let e = client.read(Level::OneRtt, &messages).unwrap_err();
     assert!(matches!(e, Error::ProtocolViolation(_)), "{e:?}");
 }
 
-#[test]
-fn calls_out_of_order() {
+fn calls_out_of_order(p: Pair) {
     let mut out = Events::default();
-    let mut client = End::client(&client(Verification::Insecure));
+    let mut client = End::client(&p.client(Verification::Insecure));
     assert_eq!(client.read(Level::Initial, &[2]), Err(Error::State));
     client.start().unwrap();
     assert_eq!(client.session.start(now(), &mut out), Err(Error::State));
     assert_eq!(client.answer(&[]), Err(Error::State));
-    let mut server = started();
+    let mut server = started(p);
     assert_eq!(server.start(), Err(Error::State));
     assert_eq!(server.answer(&[]), Err(Error::State));
     assert!(server.session.info().is_none() && server.session.peer_certificate().is_none());
 }
 
-#[test]
-fn our_client_hello_is_understood() {
-    let hello = hello();
+fn our_client_hello_is_understood(p: Pair) {
+    let hello = hello(p);
     let parsed = ClientHello::parse(&hello).unwrap();
     assert_eq!(parsed.transport_parameters(), Some(CLIENT_PARAMS));
     assert_eq!(ClientHello::message_len(&hello), Ok(Some(hello.len())));
@@ -284,46 +289,72 @@ fn spoil(data: &mut Vec<u8>, fault: &Fault) {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
-    /// Whatever happens to the first three flights, nothing panics and the two never both believe in it.
-    #[test]
-    fn spoiled_flights(which in 0usize..4, fault in fault(), host in any::<bool>()) {
-        let verification = if host { Verification::Host } else { Verification::Insecure };
-        let mut client = End::client(&client(verification));
-        let mut server = started();
-        client.start().unwrap();
-        let mut n = 0;
-        let result = join_with(&mut client, &mut server, &mut |mut data| {
-            if n == which {
-                spoil(&mut data, &fault);
-            }
-            n += 1;
-            vec![data]
-        });
-        if n > which && !host {
-            prop_assert!(!(client.complete && server.complete), "{result:?}");
-        }
-        if host {
-            prop_assert!(!client.complete && !server.complete);
-        }
-        if let Err(Failed::Client(e) | Failed::Server(e)) = result {
-            prop_assert_ne!(e.alert(), 80, "blamed on us: {:?}", e);
-        }
+fn run<S: Strategy>(
+    cases: u32,
+    strategy: &S,
+    test: impl Fn(S::Value) -> Result<(), TestCaseError>,
+) {
+    let config = ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    if let Err(e) = TestRunner::new(config).run(strategy, test) {
+        panic!("{e}");
     }
+}
 
-    #[test]
-    fn garbage_at_the_start(bytes in prop::collection::vec(any::<u8>(), 1..600)) {
-        let mut server = started();
+/// Whatever happens to the first flights, nothing panics and the two never both believe in it.
+fn spoiled_flights(p: Pair) {
+    let clients = [Verification::Insecure, Verification::Host].map(|v| p.client(v));
+    // NSS refuses a certificate that has issuer and serial number of another that is in use. So spoiled ones are not
+    // to look like those of other tests.
+    let own = Identity::self_signed(&[NAME]).unwrap();
+    let s = p.server_builder_of(own).build().unwrap();
+    run(
+        400,
+        &(0usize..4, fault(), any::<bool>()),
+        |(which, fault, host)| {
+            let mut client = End::client(&clients[usize::from(host)]);
+            let mut server = End::server(&s);
+            server.start().unwrap();
+            client.start().unwrap();
+            let mut n = 0;
+            let result = join_with(&mut client, &mut server, &mut |mut data| {
+                if n == which {
+                    spoil(&mut data, &fault);
+                }
+                n += 1;
+                vec![data]
+            });
+            if n > which && !host {
+                prop_assert!(!(client.complete && server.complete), "{result:?}");
+            }
+            if host {
+                prop_assert!(!client.complete && !server.complete);
+            }
+            if let Err(Failed::Client(e) | Failed::Server(e)) = result {
+                prop_assert_ne!(e.alert(), 80, "blamed on us: {:?}", e);
+            }
+            Ok(())
+        },
+    );
+}
+
+fn garbage_at_the_start(p: Pair) {
+    let (c, s) = (p.client(Verification::Insecure), p.server());
+    run(256, &prop::collection::vec(any::<u8>(), 1..600), |bytes| {
+        let mut server = End::server(&s);
+        server.start().unwrap();
         if server.read(Level::Initial, &bytes).is_ok() {
             prop_assert!(server.outbox.is_empty());
         }
-        let mut client = End::client(&client(Verification::Insecure));
+        let mut client = End::client(&c);
         client.start().unwrap();
         if client.read(Level::Initial, &bytes).is_ok() {
             prop_assert!(client.secrets.is_empty());
         }
         prop_assert!(!client.complete && !server.complete);
-    }
+        Ok(())
+    });
 }

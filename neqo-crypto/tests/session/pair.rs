@@ -7,8 +7,9 @@ use std::{
 };
 
 use neqo_crypto::{
-    AuthenticationStatus, Client, ClientBuilder, Direction, Error, Event, Events, Identity, Level,
-    PeerChain, Res, ResumptionToken, Secret, Server, ServerBuilder, Session, Verification,
+    AuthenticationStatus, Client, ClientBuilder, Direction, Error, Event, Events, Group, Identity,
+    Level, PeerChain, Provider, Res, ResumptionToken, Secret, Server, ServerBuilder, Session,
+    Verification,
 };
 
 pub(crate) const CLIENT_PARAMS: &[u8] = b"\x01\x04client";
@@ -33,20 +34,83 @@ pub(crate) fn identity() -> &'static Identity {
     ID.get_or_init(|| Identity::self_signed(&[NAME]).unwrap())
 }
 
+/// Which libraries the two sides use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pair {
+    pub(crate) client: Provider,
+    pub(crate) server: Provider,
+}
+
+impl Pair {
+    pub(crate) fn client_builder(self) -> ClientBuilder {
+        Client::builder().provider(self.client)
+    }
+
+    pub(crate) fn client(self, verification: Verification) -> Client {
+        client_of(self.client_builder(), verification)
+    }
+
+    pub(crate) fn server_builder_of(self, identity: Identity) -> ServerBuilder {
+        Server::builder(identity).provider(self.server)
+    }
+
+    pub(crate) fn server_builder(self) -> ServerBuilder {
+        self.server_builder_of(identity().clone())
+    }
+
+    pub(crate) fn server(self) -> Server {
+        self.server_builder().build().unwrap()
+    }
+
+    pub(crate) fn client_is_nss(self) -> bool {
+        self.client.to_string() == "nss"
+    }
+
+    /// The groups that both sides have.
+    pub(crate) fn groups(self) -> Vec<Group> {
+        let have = |g: &Group| {
+            [self.client, self.server].iter().all(|p| match p {
+                #[cfg(feature = "rustls")]
+                Provider::Rustls => true,
+                #[cfg(feature = "nss")]
+                Provider::Nss => neqo_crypto::capabilities().unwrap().groups().contains(g),
+            })
+        };
+        Group::ALL.into_iter().filter(have).collect()
+    }
+}
+
+/// Makes tests of functions that take a [`Pair`], on every pair of libraries that are compiled in.
+macro_rules! every_pair {
+    ($($name:ident),* $(,)?) => {
+        crate::pair::one_pair!(rustls, "rustls", "rustls", Rustls, Rustls, $($name)*);
+        crate::pair::one_pair!(nss, "nss", "nss", Nss, Nss, $($name)*);
+        crate::pair::one_pair!(nss_to_rustls, "nss", "rustls", Nss, Rustls, $($name)*);
+        crate::pair::one_pair!(rustls_to_nss, "rustls", "nss", Rustls, Nss, $($name)*);
+    };
+}
+
+macro_rules! one_pair {
+    ($pair:ident, $c:literal, $s:literal, $client:ident, $server:ident, $($name:ident)*) => {
+        #[cfg(all(feature = $c, feature = $s))]
+        mod $pair {
+            $(
+                #[test]
+                fn $name() {
+                    super::$name(crate::pair::Pair {
+                        client: neqo_crypto::Provider::$client,
+                        server: neqo_crypto::Provider::$server,
+                    });
+                }
+            )*
+        }
+    };
+}
+
+pub(crate) use {every_pair, one_pair};
+
 pub(crate) fn client_of(builder: ClientBuilder, verification: Verification) -> Client {
     builder.verification(verification).build().unwrap()
-}
-
-pub(crate) fn client(verification: Verification) -> Client {
-    client_of(Client::builder(), verification)
-}
-
-pub(crate) fn server_builder() -> ServerBuilder {
-    Server::builder(identity().clone())
-}
-
-pub(crate) fn server() -> Server {
-    server_builder().build().unwrap()
 }
 
 /// One side, and all that came out of it.
@@ -61,6 +125,8 @@ pub(crate) struct End {
     pub(crate) tickets: Vec<ResumptionToken>,
     pub(crate) complete: bool,
     pub(crate) alert: Option<u8>,
+    /// The name to verify for when encrypted `ClientHello` was not accepted.
+    pub(crate) fallback: Option<String>,
     /// Whether the server answers the client's parameters by itself.
     pub(crate) answers: bool,
 }
@@ -77,6 +143,7 @@ impl End {
             tickets: Vec::new(),
             complete: false,
             alert: None,
+            fallback: None,
             answers: true,
         }
     }
@@ -125,7 +192,7 @@ impl End {
                     self.complete = true;
                 }
                 Event::Alert(a) => self.alert = Some(a),
-                Event::EchFallback(name) => panic!("ECH was not offered: {name}"),
+                Event::EchFallback(name) => assert!(self.fallback.replace(name).is_none()),
             }
         }
         if answer && self.answers {

@@ -11,8 +11,28 @@ use rcgen::{
 };
 
 use crate::pair::{
-    End, Failed, NAME, agreed, client, connected, handshake, identity, join, server,
+    End, Failed, NAME, Pair, agreed, connected, every_pair, handshake, identity, join,
 };
+
+every_pair! {
+    roots,
+    roots_unknown_issuer,
+    roots_wrong_name,
+    roots_expired_or_not_yet_valid,
+    self_signed_within,
+    a_root_that_is_the_servers_own,
+    roots_from_pem,
+    default_fails_closed,
+    pinned,
+    pin_mismatch,
+    certificate_verify_is_always_checked,
+    verdict_accepts,
+    verdict_refuses,
+    verdict_never_comes,
+    nothing_more_is_read_before_the_verdict,
+    verdict_before_the_flight_ends,
+    nobody_asked_for_a_verdict,
+}
 
 /// A certificate authority.
 struct Ca {
@@ -36,18 +56,18 @@ impl Ca {
         }
     }
 
-    fn issue(&self, name: &str, edit: impl FnOnce(&mut CertificateParams)) -> Server {
+    fn issue(&self, p: Pair, name: &str, edit: impl FnOnce(&mut CertificateParams)) -> Server {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         edit(&mut params);
         let key = KeyPair::generate().unwrap();
         let cert = params.signed_by(&key, &self.issuer).unwrap();
         let chain = vec![cert.der().to_vec(), self.cert.clone()];
         let identity = Identity::from_der(chain, key.serialize_der()).unwrap();
-        Server::builder(identity).build().unwrap()
+        p.server_builder_of(identity).build().unwrap()
     }
 
-    fn client(&self) -> Client {
-        client(Verification::Roots(vec![self.cert.clone()]))
+    fn client(&self, p: Pair) -> Client {
+        p.client(Verification::Roots(vec![self.cert.clone()]))
     }
 }
 
@@ -71,48 +91,46 @@ fn leaks_nothing(client: &End, server: &End) {
     assert_eq!(client.exported(), Err(Error::NotAvailable));
 }
 
-#[test]
-fn roots() {
+fn roots(p: Pair) {
     let ca = Ca::new();
-    let (client, _) = connected(&ca.client(), &ca.issue(NAME, |_| ()));
+    let (client, _) = connected(&ca.client(p), &ca.issue(p, NAME, |_| ()));
     assert!(client.chain.is_none(), "nobody is asked");
     assert_eq!(client.session.peer_certificate().unwrap().certs().len(), 2);
 }
 
-#[test]
-fn roots_unknown_issuer() {
+fn roots_unknown_issuer(p: Pair) {
     let (ca, other) = (Ca::new(), Ca::new());
-    assert_eq!(refused(&other.client(), &ca.issue(NAME, |_| ())), 48);
-    assert_eq!(refused(&ca.client(), &server()), 48);
+    assert_eq!(refused(&other.client(p), &ca.issue(p, NAME, |_| ())), 48);
+    assert_eq!(refused(&ca.client(p), &p.server()), 48);
 }
 
-#[test]
-fn roots_wrong_name() {
+fn roots_wrong_name(p: Pair) {
     let ca = Ca::new();
-    assert_eq!(refused(&ca.client(), &ca.issue("example.org", |_| ())), 42);
+    assert_eq!(
+        refused(&ca.client(p), &ca.issue(p, "example.org", |_| ())),
+        42
+    );
 }
 
-#[test]
-fn roots_expired_or_not_yet_valid() {
+fn roots_expired_or_not_yet_valid(p: Pair) {
     let ca = Ca::new();
-    let expired = ca.issue(NAME, |p| {
+    let expired = ca.issue(p, NAME, |p| {
         p.not_before = date_time_ymd(2000, 1, 1);
         p.not_after = date_time_ymd(2001, 1, 1);
     });
-    assert_eq!(refused(&ca.client(), &expired), 45);
-    let early = ca.issue(NAME, |p| p.not_before = date_time_ymd(4000, 1, 1));
-    assert_eq!(refused(&ca.client(), &early), 45);
+    assert_eq!(refused(&ca.client(p), &expired), 45);
+    let early = ca.issue(p, NAME, |p| p.not_before = date_time_ymd(4000, 1, 1));
+    assert_eq!(refused(&ca.client(p), &early), 45);
 }
 
-#[test]
-fn self_signed_within() {
+fn self_signed_within(p: Pair) {
     let long_ago = SystemTime::UNIX_EPOCH;
     let later = long_ago + Duration::from_secs(1);
     let far_off = long_ago + Duration::from_secs(1 << 33);
     for (validity, ok) in [((long_ago, far_off), true), ((long_ago, later), false)] {
         let identity = Identity::self_signed_within(&[NAME], validity).unwrap();
-        let client = client(Verification::Roots(identity.chain().to_vec()));
-        let server = Server::builder(identity).build().unwrap();
+        let client = p.client(Verification::Roots(identity.chain().to_vec()));
+        let server = p.server_builder_of(identity).build().unwrap();
         if ok {
             connected(&client, &server);
         } else {
@@ -123,8 +141,7 @@ fn self_signed_within() {
 }
 
 /// A certificate of an authority that signed itself, given as root, and used by a server.
-#[test]
-fn a_root_that_is_the_servers_own() {
+fn a_root_that_is_the_servers_own(p: Pair) {
     let identity = |edit: fn(&mut CertificateParams)| {
         let mut params = CertificateParams::new(vec![NAME.to_owned()]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -134,8 +151,8 @@ fn a_root_that_is_the_servers_own() {
         Identity::from_der(vec![cert], key.serialize_der()).unwrap()
     };
     let good = identity(|_| ());
-    let trust = |i: &Identity| client(Verification::Roots(i.chain().to_vec()));
-    let serve = |i: Identity| Server::builder(i).build().unwrap();
+    let trust = |i: &Identity| p.client(Verification::Roots(i.chain().to_vec()));
+    let serve = |i: Identity| p.server_builder_of(i).build().unwrap();
     connected(&trust(&good), &serve(good.clone()));
 
     let expired = identity(|p| {
@@ -151,58 +168,56 @@ fn a_root_that_is_the_servers_own() {
     assert!(matches!(alert, 43 | 46 | 48), "{alert}");
 }
 
-#[test]
-fn roots_from_pem() {
+fn roots_from_pem(p: Pair) {
     let verification = Verification::roots_from_pem(identity().certificate_pem().as_bytes());
-    connected(&client(verification.unwrap()), &server());
+    connected(&p.client(verification.unwrap()), &p.server());
     assert!(
-        Client::builder()
+        p.client_builder()
             .verification(Verification::Roots(Vec::new()))
             .build()
             .is_err()
     );
     let bad = Verification::Roots(vec![vec![1, 2, 3]]);
-    assert!(Client::builder().verification(bad).build().is_err());
+    assert!(p.client_builder().verification(bad).build().is_err());
 }
 
 /// Without a word about verification, a server that the system does not trust is refused.
 //= rfc9001#section-4.4 type=test
 //# A client MUST authenticate the identity of the server.
 // hardening A31
-#[test]
-fn default_fails_closed() {
-    match Client::builder().build() {
-        Ok(client) => assert_eq!(refused(&client, &server()), 48),
+fn default_fails_closed(p: Pair) {
+    match p.client_builder().build() {
+        Ok(client) => assert_eq!(refused(&client, &p.server()), 48),
         // A system without any root: no client at all.
         Err(e) => assert!(matches!(e, Error::Config(_))),
     }
 }
 
-#[test]
-fn pinned() {
+fn pinned(p: Pair) {
     let pins = vec![[0; 32], identity().sha256()];
-    let (client, _) = connected(&client(Verification::PinSha256(pins)), &server());
+    let (client, _) = connected(&p.client(Verification::PinSha256(pins)), &p.server());
     let chain = client.session.peer_certificate().unwrap();
     assert_eq!(chain.leaf_sha256(), identity().sha256());
     assert_eq!(sha256(chain.leaf()), identity().sha256());
 }
 
-#[test]
-fn pin_mismatch() {
-    let pins = |p| client(Verification::PinSha256(p));
-    assert_eq!(refused(&pins(vec![[0; 32]]), &server()), 46);
-    assert_eq!(refused(&pins(Vec::new()), &server()), 46);
+fn pin_mismatch(p: Pair) {
+    let pins = |pins| p.client(Verification::PinSha256(pins));
+    assert_eq!(refused(&pins(vec![[0; 32]]), &p.server()), 46);
+    assert_eq!(refused(&pins(Vec::new()), &p.server()), 46);
 }
 
 /// Who has the certificate but not the key is refused even by those who do not look at the certificate.
-#[test]
-fn certificate_verify_is_always_checked() {
+fn certificate_verify_is_always_checked(p: Pair) {
     for verification in [
         Verification::PinSha256(vec![identity().sha256()]),
         Verification::Host,
         Verification::Insecure,
     ] {
-        let (mut c, mut s) = (End::client(&client(verification)), End::server(&server()));
+        let (mut c, mut s) = (
+            End::client(&p.client(verification)),
+            End::server(&p.server()),
+        );
         c.start().unwrap();
         s.start().unwrap();
         let (_, hello) = c.outbox.pop_front().unwrap();
@@ -234,18 +249,17 @@ fn certificate_verify_is_always_checked() {
     }
 }
 
-fn at_the_gate() -> (End, End) {
+fn at_the_gate(p: Pair) -> (End, End) {
     let (mut c, mut s) = (
-        End::client(&client(Verification::Host)),
-        End::server(&server()),
+        End::client(&p.client(Verification::Host)),
+        End::server(&p.server()),
     );
     handshake(&mut c, &mut s).unwrap();
     (c, s)
 }
 
-#[test]
-fn verdict_accepts() {
-    let (mut c, mut s) = at_the_gate();
+fn verdict_accepts(p: Pair) {
+    let (mut c, mut s) = at_the_gate(p);
     let chain = c.chain.clone().expect("the host is asked");
     assert_eq!(chain.certs(), identity().chain());
     assert_eq!(c.session.peer_certificate(), Some(&chain));
@@ -256,8 +270,7 @@ fn verdict_accepts() {
     assert_eq!(c.verdict(AuthenticationStatus::Ok), Err(Error::State));
 }
 
-#[test]
-fn verdict_refuses() {
+fn verdict_refuses(p: Pair) {
     for (status, alert) in [
         (AuthenticationStatus::CertInvalid, 42),
         (AuthenticationStatus::CertRevoked, 44),
@@ -265,7 +278,7 @@ fn verdict_refuses() {
         (AuthenticationStatus::UnknownIssuer, 48),
         (AuthenticationStatus::PolicyRejection, 49),
     ] {
-        let (mut c, s) = at_the_gate();
+        let (mut c, s) = at_the_gate(p);
         c.verdict(status).unwrap();
         assert_eq!(c.alert, Some(alert));
         leaks_nothing(&c, &s);
@@ -276,9 +289,8 @@ fn verdict_refuses() {
 }
 
 /// The host never answers: the client has read the server's whole flight and says nothing.
-#[test]
-fn verdict_never_comes() {
-    let (c, s) = at_the_gate();
+fn verdict_never_comes(p: Pair) {
+    let (c, s) = at_the_gate(p);
     assert!(c.chain.is_some() && c.params.is_some());
     assert!(c.has(Level::Handshake, Direction::Write));
     assert!(c.has(Level::Handshake, Direction::Read));
@@ -286,10 +298,9 @@ fn verdict_never_comes() {
 }
 
 /// Bytes after the server's flight, before the verdict.
-#[test]
-fn nothing_more_is_read_before_the_verdict() {
+fn nothing_more_is_read_before_the_verdict(p: Pair) {
     for level in [Level::Initial, Level::Handshake, Level::OneRtt] {
-        let (mut c, s) = at_the_gate();
+        let (mut c, s) = at_the_gate(p);
         let e = c.read(level, &[0]).unwrap_err();
         assert!(matches!(e, Error::ProtocolViolation(_)));
         assert_eq!(c.verdict(AuthenticationStatus::Ok), Err(Error::State));
@@ -298,11 +309,10 @@ fn nothing_more_is_read_before_the_verdict() {
 }
 
 /// The verdict comes between `CertificateVerify` and Finished.
-#[test]
-fn verdict_before_the_flight_ends() {
+fn verdict_before_the_flight_ends(p: Pair) {
     let (mut c, mut s) = (
-        End::client(&client(Verification::Host)),
-        End::server(&server()),
+        End::client(&p.client(Verification::Host)),
+        End::server(&p.server()),
     );
     c.start().unwrap();
     s.start().unwrap();
@@ -324,11 +334,10 @@ fn verdict_before_the_flight_ends() {
     agreed(&c, &s);
 }
 
-#[test]
-fn nobody_asked_for_a_verdict() {
+fn nobody_asked_for_a_verdict(p: Pair) {
     let (mut c, mut s) = (
-        End::client(&client(Verification::Host)),
-        End::server(&server()),
+        End::client(&p.client(Verification::Host)),
+        End::server(&p.server()),
     );
     assert_eq!(c.verdict(AuthenticationStatus::Ok), Err(Error::State));
     c.start().unwrap();

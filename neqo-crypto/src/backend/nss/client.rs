@@ -273,12 +273,17 @@ impl ClientSession {
         }
         let chain = PeerChain::new(self.engine.agent.chain());
         self.chain = Some(chain.clone());
+        let fallback = self.engine.agent.ech_public_name()?;
+        if let Some(name) = &fallback {
+            out.push(Event::EchFallback(name.clone()));
+        }
         if matches!(self.shared.verifier, Verifier::Host) {
             self.verdict = Verdict::Due;
             out.push(Event::AuthenticationNeeded(chain));
             return Ok(());
         }
-        self.shared.verifier.verify(&chain, &self.name)?;
+        let name = fallback.as_ref().unwrap_or(&self.name);
+        self.shared.verifier.verify(&chain, name)?;
         self.engine.accept(out)
     }
 
@@ -305,6 +310,13 @@ impl ClientSession {
 }
 
 impl Session for ClientSession {
+    fn enable_ech(&mut self, configs: &[u8]) -> Res<()> {
+        if self.state != State::Idle {
+            return Err(Error::State);
+        }
+        self.engine.agent.enable_ech(configs)
+    }
+
     fn start(&mut self, now: Instant, out: &mut Events) -> Res<()> {
         self.run(State::Idle, now, out, |s, out| {
             s.offer(now);

@@ -164,7 +164,10 @@ impl Engine {
         }
         self.agent
             .feed(epoch, message.bytes())
-            .map_err(|f| failed(f, message.kind()))?;
+            .map_err(|f| match f.code {
+                nss::ECH_RETRY_WITH_ECH | nss::ECH_RETRY_WITHOUT_ECH => self.failed(f),
+                _ => failed(f, message.kind()),
+            })?;
         self.drain(out)?;
         if message.kind() == messages::FINISHED && !self.complete {
             self.closed = true;
@@ -183,7 +186,7 @@ impl Engine {
         if self.complete {
             return Ok(());
         }
-        let complete = self.agent.drive().map_err(|f| failed(f, 0))?;
+        let complete = self.agent.drive().map_err(|f| self.failed(f))?;
         self.drain(out)?;
         if complete {
             self.complete = true;
@@ -202,9 +205,19 @@ impl Engine {
 
     /// Says that the certificate is good.
     pub(super) fn accept(&mut self, out: &mut Events) -> Res<()> {
-        self.agent.accept().map_err(|f| failed(f, 0))?;
+        self.agent.accept().map_err(|f| self.failed(f))?;
         self.drain(out)?;
         self.advance(out)
+    }
+
+    /// The error for what NSS refuses without a message.
+    fn failed(&self, failure: Failure) -> Error {
+        match failure.code {
+            nss::ECH_RETRY_WITH_ECH | nss::ECH_RETRY_WITHOUT_ECH => {
+                Error::EchRetry(self.agent.ech_retry_configs())
+            }
+            _ => failed(failure, 0),
+        }
     }
 
     /// Sends a ticket.
@@ -316,6 +329,15 @@ fn failed(failure: Failure, kind: u8) -> Error {
     qdebug!("TLS failed: {name}, alert {:?}", failure.alert);
     let alert = failure.alert.unwrap_or(alert::INTERNAL_ERROR);
     match kind {
+        // NSS's word for a key that it cannot read.
+        messages::CERTIFICATE | messages::COMPRESSED_CERTIFICATE
+            if alert == alert::INTERNAL_ERROR =>
+        {
+            Error::Certificate {
+                alert: alert::BAD_CERTIFICATE,
+                reason: name,
+            }
+        }
         messages::CERTIFICATE | messages::COMPRESSED_CERTIFICATE | messages::CERTIFICATE_VERIFY => {
             Error::Certificate {
                 alert,

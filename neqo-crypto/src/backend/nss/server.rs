@@ -13,6 +13,7 @@ use crate::{
     auth::AuthenticationStatus,
     client_hello::{ClientHello, MAX_CLIENT_HELLO},
     constants::Level,
+    ech::EchKeys,
     error::{Error, Res, alert},
     identity::Identity,
     nss::{self, Agent, AntiReplay, Common, Credential},
@@ -33,6 +34,7 @@ pub(crate) struct ServerFactory(Arc<Shared>);
 struct Shared {
     settings: Settings,
     credential: Credential,
+    ech: Option<EchKeys>,
     /// Tells our tickets from those of other servers of this process, whose keys NSS has in common.
     mark: [u8; 16],
     /// Made when the time is first known.
@@ -66,6 +68,7 @@ impl ServerFactory {
         let shared = Shared {
             settings,
             credential,
+            ech: builder.ech,
             mark,
             replay: Mutex::default(),
         };
@@ -105,7 +108,11 @@ impl Shared {
             now,
         };
         let replay = self.replay(now)?;
-        Agent::server(&common, &self.credential, &self.mark, replay.as_deref())
+        let agent = Agent::server(&common, &self.credential, &self.mark, replay.as_deref())?;
+        if let Some(keys) = &self.ech {
+            agent.decrypt_hello(&keys.pair)?;
+        }
+        Ok(agent)
     }
 
     /// Our cipher suites in the client's order: it knows what its hardware is good at.
@@ -228,13 +235,17 @@ impl ServerSession {
             .agent
             .alpn_selected()
             .ok_or(Error::Alert(alert::NO_APPLICATION_PROTOCOL))?;
+        let ech_accepted = engine.agent.ech_accepted()?;
+        if ech_accepted {
+            self.server_name = engine.agent.asked_name();
+        }
         self.info = Some(Info {
             alpn: Some(alpn),
             cipher: hello.cipher,
             group: hello.group,
             resumed: hello.resumed,
             early_data_accepted: engine.early(),
-            ech_accepted: engine.agent.ech_accepted()?,
+            ech_accepted,
             server_name: self.server_name.clone(),
         });
         Ok(())
@@ -261,6 +272,10 @@ impl ServerSession {
 }
 
 impl Session for ServerSession {
+    fn enable_ech(&mut self, _: &[u8]) -> Res<()> {
+        Err(Error::State)
+    }
+
     fn start(&mut self, _now: Instant, _out: &mut Events) -> Res<()> {
         if !matches!(self.state, State::Idle) {
             return Err(Error::State);

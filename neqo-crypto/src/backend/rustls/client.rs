@@ -21,6 +21,7 @@ use crate::{
     auth::AuthenticationStatus,
     client::ClientBuilder,
     constants::Level,
+    ech::unsupported,
     error::{Error, Res},
     keylog::KeyLog,
     session::{Event, Events, Info, PeerChain, ResumptionToken, Session},
@@ -230,6 +231,10 @@ impl ClientSession {
 }
 
 impl Session for ClientSession {
+    fn enable_ech(&mut self, _: &[u8]) -> Res<()> {
+        Err(unsupported())
+    }
+
     fn start(&mut self, now: Instant, out: &mut Events) -> Res<()> {
         self.run(State::Idle, |s| {
             if s.shared.host_verifies {

@@ -19,6 +19,7 @@ use crate::{
     auth::AuthenticationStatus,
     client_hello::{ClientHello, MAX_CLIENT_HELLO},
     constants::Level,
+    ech::unsupported,
     error::{Error, Res, alert},
     keylog::KeyLog,
     server::ServerBuilder,
@@ -41,6 +42,9 @@ struct Shared {
 
 impl ServerFactory {
     pub(crate) fn new(builder: ServerBuilder) -> Res<Self> {
+        if builder.ech.is_some() {
+            return Err(unsupported());
+        }
         let provider = provider(&builder.settings.ciphers, &builder.settings.groups)?;
         let chain = builder
             .identity
@@ -201,6 +205,10 @@ impl ServerSession {
 }
 
 impl Session for ServerSession {
+    fn enable_ech(&mut self, _: &[u8]) -> Res<()> {
+        Err(Error::State)
+    }
+
     fn start(&mut self, _now: Instant, _out: &mut Events) -> Res<()> {
         if !matches!(self.state, State::Idle) {
             return Err(Error::State);

@@ -1,0 +1,53 @@
+//! A server's part in encrypted `ClientHello`.
+
+use crate::{
+    error::{Error, Res},
+    provider::Provider,
+};
+
+/// A key to decrypt `ClientHello`s with, and what to publish so that clients encrypt theirs.
+#[derive(Clone, Debug)]
+pub struct EchKeys {
+    #[cfg(feature = "nss")]
+    pub(crate) pair: std::sync::Arc<crate::nss::EchKeyPair>,
+    configs: Vec<u8>,
+}
+
+impl EchKeys {
+    /// Makes a key for servers of `provider`, and a configuration with the number `id`, which clients name. They ask
+    /// openly for `public_name`; the server has to have a certificate for that, too, for those whose configuration is
+    /// not its own any more.
+    ///
+    /// # Errors
+    /// `Config` if `provider` is rustls, whose servers have no encrypted `ClientHello`, or if `public_name` cannot
+    /// stand in a configuration.
+    pub fn generate(provider: Provider, id: u8, public_name: &str) -> Res<Self> {
+        match provider {
+            #[cfg(feature = "rustls")]
+            Provider::Rustls => {
+                let _unused = (id, public_name);
+                Err(unsupported())
+            }
+            #[cfg(feature = "nss")]
+            Provider::Nss => {
+                let pair = crate::nss::EchKeyPair::generate(id, public_name)?;
+                Ok(Self {
+                    configs: pair.configs().to_vec(),
+                    pair: std::sync::Arc::new(pair),
+                })
+            }
+        }
+    }
+
+    /// The list of configurations (ECHConfigList) to publish: what
+    /// [`Session::enable_ech`](crate::Session::enable_ech) takes.
+    #[must_use]
+    pub fn configs(&self) -> &[u8] {
+        &self.configs
+    }
+}
+
+/// What rustls answers.
+pub(crate) fn unsupported() -> Error {
+    Error::Config("rustls has no encrypted ClientHello for QUIC: use NSS".into())
+}

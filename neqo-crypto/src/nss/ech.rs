@@ -1,0 +1,192 @@
+//! Encrypted `ClientHello`: keys, and what connections do with them.
+
+use std::{
+    ffi::{CStr, CString, c_uint, c_ulong, c_void},
+    fmt::{self, Debug, Formatter},
+    ptr::null_mut,
+};
+
+use nss_gk_api::{
+    SECItemMut, ScopedSECItem,
+    p11::{
+        self, PK11_ATTR_INSENSITIVE, PK11_ATTR_PUBLIC, PK11_ATTR_SESSION,
+        PK11_GenerateKeyPairWithOpFlags, SECOID_FindOIDByTag, SECOidTag, Slot,
+    },
+};
+
+use super::{
+    agent::{Agent, bytes, count},
+    certs::item,
+    exp::{self, HpkeSymmetricSuite},
+    ffi, init, last_error,
+};
+use crate::error::{Error, Res};
+
+const CKM_EC_KEY_PAIR_GEN: c_ulong = 0x1040;
+const CKF_DERIVE: c_ulong = 0x8_0000;
+const OBJECT_IDENTIFIER: u8 = 0x06;
+/// DHKEM(X25519, HKDF-SHA256)
+const KEM: c_uint = 0x20;
+/// HKDF-SHA256 with AES-128-GCM, and with ChaCha20-Poly1305.
+const SUITES: [HpkeSymmetricSuite; 2] = [
+    HpkeSymmetricSuite { kdf: 1, aead: 1 },
+    HpkeSymmetricSuite { kdf: 1, aead: 3 },
+];
+/// The longest encoding that is expected, in bytes.
+const MAX_CONFIGS: usize = 1024;
+
+/// A server's key pair and the list of configurations that it publishes.
+pub(crate) struct EchKeyPair {
+    public: p11::PublicKey,
+    private: p11::PrivateKey,
+    configs: Vec<u8>,
+}
+
+// SAFETY: NSS's keys have locks for what changes in them.
+unsafe impl Send for EchKeyPair {}
+// SAFETY: as above; a shared reference only gives them to NSS, which copies them.
+unsafe impl Sync for EchKeyPair {}
+
+impl EchKeyPair {
+    /// Makes a key and a configuration `id` that names `public_name` to those who look on.
+    ///
+    /// # Errors
+    /// `Config` if `public_name` cannot stand in one.
+    pub(crate) fn generate(id: u8, public_name: &str) -> Res<Self> {
+        init()?;
+        let name = CString::new(public_name)
+            .ok()
+            .filter(|n| !n.is_empty())
+            .ok_or_else(|| Error::Config(format!("not a public name: {public_name:?}")))?;
+        let (public, private) = x25519()?;
+        let mut configs = vec![0; MAX_CONFIGS];
+        let mut len = 0;
+        // SAFETY: NSS reads name, key and suites, and writes at most as much as there is room for.
+        unsafe {
+            exp::encode_ech_config(
+                id,
+                name.as_ptr(),
+                0,
+                KEM,
+                *public,
+                SUITES.as_ptr(),
+                count(&SUITES)?,
+                configs.as_mut_ptr(),
+                &raw mut len,
+                count(&configs)?,
+            )
+            .map_err(|e| Error::Config(e.to_string()))?;
+        }
+        configs.truncate(usize::try_from(len).unwrap_or(0));
+        Ok(Self {
+            public,
+            private,
+            configs,
+        })
+    }
+
+    /// The list of configurations (ECHConfigList), for clients.
+    pub(crate) fn configs(&self) -> &[u8] {
+        &self.configs
+    }
+}
+
+impl Debug for EchKeyPair {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("EchKeyPair(..)")
+    }
+}
+
+fn x25519() -> Res<(p11::PublicKey, p11::PrivateKey)> {
+    let failed = || last_error("a key pair");
+    // SAFETY: NSS is up; the OID is a constant; the parameters outlive the call; the keys are ours.
+    unsafe {
+        let oid = SECOID_FindOIDByTag(SECOidTag::SEC_OID_CURVE25519)
+            .as_ref()
+            .ok_or_else(failed)?;
+        let oid = bytes(oid.oid.data, oid.oid.len);
+        let len = u8::try_from(oid.len()).map_err(|_| Error::Internal("a long OID"))?;
+        let params = [&[OBJECT_IDENTIFIER, len], oid].concat();
+        let mut params = item(&params)?;
+        let slot = Slot::internal().map_err(|_| failed())?;
+        let mut public = null_mut();
+        let flags = PK11_ATTR_SESSION | PK11_ATTR_INSENSITIVE | PK11_ATTR_PUBLIC;
+        let private = PK11_GenerateKeyPairWithOpFlags(
+            *slot,
+            CKM_EC_KEY_PAIR_GEN,
+            (&raw mut params).cast::<c_void>(),
+            &raw mut public,
+            flags,
+            CKF_DERIVE,
+            CKF_DERIVE,
+            null_mut(),
+        );
+        let private = p11::PrivateKey::from_ptr(private).map_err(|_| failed())?;
+        let public = p11::PublicKey::from_ptr(public).map_err(|_| failed())?;
+        Ok((public, private))
+    }
+}
+
+impl Agent {
+    /// Has a client encrypt its `ClientHello` by one of `configs` (ECHConfigList), or pretend to if there is none.
+    ///
+    /// # Errors
+    /// `Config` if none of the configurations can be used.
+    pub(crate) fn enable_ech(&self, configs: &[u8]) -> Res<()> {
+        // SAFETY: the file is open; NSS copies the configurations.
+        let result = unsafe {
+            if configs.is_empty() {
+                exp::enable_grease_ech(self.fd(), 1)
+            } else {
+                exp::set_client_ech_configs(self.fd(), configs.as_ptr(), count(configs)?)
+            }
+        };
+        result.map_err(|e| Error::Config(format!("encrypted ClientHello: {e}")))
+    }
+
+    /// Has a server decrypt `ClientHello`s.
+    pub(crate) fn decrypt_hello(&self, keys: &EchKeyPair) -> Res<()> {
+        // SAFETY: the file is open; NSS copies keys and configurations.
+        unsafe {
+            exp::set_server_ech_configs(
+                self.fd(),
+                *keys.public,
+                *keys.private,
+                keys.configs.as_ptr(),
+                count(&keys.configs)?,
+            )
+        }
+    }
+
+    /// The name to verify the server's certificate for, if it did not accept encrypted `ClientHello`.
+    pub(crate) fn ech_public_name(&self) -> Res<Option<String>> {
+        let name = self.preliminary()?.ech_public_name;
+        if name.is_null() {
+            return Ok(None);
+        }
+        // SAFETY: NSS lends a string that ends with NUL until the file is used again.
+        let name = unsafe { CStr::from_ptr(name) };
+        Ok(Some(name.to_string_lossy().into_owned()))
+    }
+
+    /// What the server wants to be asked by next time; empty if by no encrypted `ClientHello`.
+    pub(crate) fn ech_retry_configs(&self) -> Vec<u8> {
+        let mut out = SECItemMut::make_empty();
+        // SAFETY: the file is open; NSS gives a copy, which is ours.
+        match unsafe { exp::get_ech_retry_configs(self.fd(), out.as_mut()) } {
+            Ok(()) => out.as_slice().to_vec(),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// The name that the client asked for, on a server.
+    pub(crate) fn asked_name(&self) -> Option<String> {
+        // SAFETY: the file is open; the item is ours.
+        let name = unsafe {
+            ScopedSECItem::from_ptr(ffi::SSL_GetNegotiatedHostInfo(self.fd()))
+                .ok()?
+                .into_vec()
+        };
+        String::from_utf8(name).ok()
+    }
+}
