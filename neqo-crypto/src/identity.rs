@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     error::{Error, Res},
-    primitives::sha256,
+    primitives::{random, sha256},
     verify,
 };
 
@@ -20,7 +20,19 @@ use crate::{
 #[derive(Clone)]
 pub struct Identity {
     chain: Vec<Vec<u8>>,
-    key: Zeroizing<Vec<u8>>,
+    key: Key,
+    ocsp: Option<Vec<u8>>,
+    timestamps: Option<Vec<u8>>,
+}
+
+/// Where the private key is.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Key {
+    /// Here, as DER.
+    Der(Zeroizing<Vec<u8>>),
+    /// In the database that NSS was started with, under this name.
+    #[cfg(feature = "nss")]
+    Nickname(String),
 }
 
 impl Identity {
@@ -55,14 +67,49 @@ impl Identity {
         if chain.is_empty() {
             return Err(Error::Config("no certificate".into()));
         }
-        Ok(Self { chain, key })
+        Ok(Self {
+            chain,
+            key: Key::Der(key),
+            ocsp: None,
+            timestamps: None,
+        })
+    }
+
+    /// Takes the identity `nickname` of the database that NSS was started with, by [`init_db`](crate::init_db). Its key
+    /// stays there, so only NSS's servers can be it.
+    ///
+    /// # Errors
+    /// `Config` if there is no such certificate or key.
+    #[cfg(feature = "nss")]
+    pub fn nss_nickname(nickname: &str) -> Res<Self> {
+        let found = crate::nss::Credential::find(nickname)?;
+        Ok(Self {
+            chain: found.chain().to_vec(),
+            key: Key::Nickname(nickname.to_owned()),
+            ocsp: None,
+            timestamps: None,
+        })
+    }
+
+    /// Staples an OCSP response (DER, RFC 6960) to the certificate.
+    #[must_use]
+    pub fn with_ocsp_response(mut self, response: &[u8]) -> Self {
+        self.ocsp = Some(response.to_vec());
+        self
+    }
+
+    /// Sends certificate timestamps (a SignedCertificateTimestampList, RFC 6962 §3.3) with the certificate. rustls's
+    /// servers cannot.
+    #[must_use]
+    pub fn with_certificate_timestamps(mut self, list: &[u8]) -> Self {
+        self.timestamps = Some(list.to_vec());
+        self
     }
 
     /// Makes a P-256 key and a certificate for `names` that it signs itself.
     ///
     /// # Errors
     /// `Config` if a name cannot stand in a certificate.
-    #[cfg(feature = "rustls")]
     pub fn self_signed(names: &[&str]) -> Res<Self> {
         Self::made(names, None)
     }
@@ -72,22 +119,22 @@ impl Identity {
     ///
     /// # Errors
     /// Like [`Identity::self_signed`].
-    #[cfg(feature = "rustls")]
     pub fn self_signed_within(names: &[&str], validity: (SystemTime, SystemTime)) -> Res<Self> {
         Self::made(names, Some(validity))
     }
 
-    #[cfg(feature = "rustls")]
     fn made(names: &[&str], validity: Option<(SystemTime, SystemTime)>) -> Res<Self> {
-        let bad = |e| Error::Config(format!("self-signed certificate: {e}"));
         let names: Vec<String> = names.iter().map(|&n| n.to_owned()).collect();
-        let mut params = rcgen::CertificateParams::new(names).map_err(bad)?;
+        let mut params = rcgen::CertificateParams::new(names).map_err(unusable)?;
         if let Some((from, until)) = validity {
             (params.not_before, params.not_after) = (from.into(), until.into());
         }
-        let key = rcgen::KeyPair::generate().map_err(bad)?;
-        let cert = params.self_signed(&key).map_err(bad)?;
-        Self::from_der(vec![cert.der().to_vec()], key.serialize_der())
+        let mut serial = [0; 16];
+        random(&mut serial);
+        // A positive number (RFC 5280 §4.1.2.2).
+        serial[0] = serial[0] & 0x7f | 0x40;
+        params.serial_number = Some(rcgen::SerialNumber::from_slice(&serial));
+        sign_itself(&params)
     }
 
     /// The chain as DER, the leaf first.
@@ -96,9 +143,19 @@ impl Identity {
         &self.chain
     }
 
-    /// The private key as DER.
-    pub(crate) fn key(&self) -> &[u8] {
+    /// The private key.
+    pub(crate) const fn key(&self) -> &Key {
         &self.key
+    }
+
+    /// The OCSP response to staple.
+    pub(crate) fn ocsp_response(&self) -> Option<&[u8]> {
+        self.ocsp.as_deref()
+    }
+
+    /// The certificate timestamps to send.
+    pub(crate) fn certificate_timestamps(&self) -> Option<&[u8]> {
+        self.timestamps.as_deref()
     }
 
     /// SHA-256 of the leaf, for [`Verification::PinSha256`](crate::Verification::PinSha256).
@@ -119,6 +176,29 @@ impl Identity {
     }
 }
 
+fn unusable(e: rcgen::Error) -> Error {
+    Error::Config(format!("self-signed certificate: {e}"))
+}
+
+/// A certificate and its key by aws-lc-rs.
+#[cfg(feature = "rustls")]
+fn sign_itself(params: &rcgen::CertificateParams) -> Res<Identity> {
+    let key = rcgen::KeyPair::generate().map_err(unusable)?;
+    let cert = params.self_signed(&key).map_err(unusable)?;
+    Identity::from_der(vec![cert.der().to_vec()], key.serialize_der())
+}
+
+/// A certificate and its key by NSS.
+#[cfg(all(feature = "nss", any(test, not(feature = "rustls"))))]
+fn sign_itself_by_nss(params: &rcgen::CertificateParams) -> Res<Identity> {
+    let key = crate::nss::SigningKey::generate()?;
+    let cert = params.self_signed(&key).map_err(unusable)?;
+    Identity::from_der(vec![cert.der().to_vec()], key.pkcs8()?.to_vec())
+}
+
+#[cfg(not(feature = "rustls"))]
+use sign_itself_by_nss as sign_itself;
+
 impl Debug for Identity {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity")
@@ -134,15 +214,42 @@ mod tests {
     #[test]
     fn pem_round_trip() {
         let made = Identity::self_signed(&["example.com"]).unwrap();
-        let key = pem::encode(&pem::Pem::new("PRIVATE KEY", made.key()));
+        let Key::Der(der) = made.key() else {
+            panic!("the key is elsewhere");
+        };
+        let key = pem::encode(&pem::Pem::new("PRIVATE KEY", der.as_slice()));
         let dir = tempfile::tempdir().unwrap();
         let (chain_file, key_file) = (dir.path().join("chain"), dir.path().join("key"));
         fs::write(&chain_file, made.certificate_pem()).unwrap();
         fs::write(&key_file, key).unwrap();
         let read = Identity::from_pem_files(&chain_file, &key_file).unwrap();
         assert_eq!(read.chain(), made.chain());
-        assert_eq!(read.key(), made.key());
+        assert!(read.key() == made.key());
         assert_eq!(read.sha256(), sha256(&made.chain()[0]));
+    }
+
+    #[cfg(feature = "nss")]
+    #[test]
+    fn signed_by_nss() {
+        let mut params = rcgen::CertificateParams::new(vec!["example.com".to_owned()]).unwrap();
+        params.serial_number = Some(7u64.into());
+        let made = sign_itself_by_nss(&params).unwrap();
+        let roots = crate::nss::Anchors::only(made.chain()).unwrap();
+        roots.verify(made.chain(), "example.com").unwrap();
+        assert!(roots.verify(made.chain(), "example.org").is_err());
+        for provider in crate::Provider::ALL {
+            let server = crate::Server::builder(made.clone()).provider(*provider);
+            server.build().unwrap();
+        }
+    }
+
+    #[cfg(feature = "nss")]
+    #[test]
+    fn no_such_nickname() {
+        assert!(matches!(
+            Identity::nss_nickname("nobody"),
+            Err(Error::Config(_))
+        ));
     }
 
     #[test]

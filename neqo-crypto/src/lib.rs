@@ -88,7 +88,7 @@ pub use identity::Identity;
 pub use keylog::KeyLog;
 #[cfg(feature = "nss")]
 pub use nss::{Capabilities, capabilities, init, init_db};
-pub use primitives::{TAG_LEN, constant_time_eq, random, sha256};
+pub use primitives::{Primitives, TAG_LEN, constant_time_eq, random, sha256};
 pub use protect::{OpenKeys, ResetKey, SealKeys, TokenKey, initial_keys, initial_secrets, retry};
 pub use provider::Provider;
 pub use secret::Secret;

@@ -213,23 +213,54 @@ impl Info {
 
 /// The certificates that a peer sent, as DER, its own first.
 #[derive(Clone, PartialEq, Eq)]
-pub struct PeerChain(Vec<Vec<u8>>);
+pub struct PeerChain {
+    certs: Vec<Vec<u8>>,
+    ocsp: Option<Vec<u8>>,
+    timestamps: Option<Vec<u8>>,
+}
 
 impl PeerChain {
     pub(crate) const fn new(certs: Vec<Vec<u8>>) -> Self {
-        Self(certs)
+        Self {
+            certs,
+            ocsp: None,
+            timestamps: None,
+        }
+    }
+
+    #[cfg(feature = "nss")]
+    pub(crate) fn with_stapled(
+        mut self,
+        ocsp: Option<Vec<u8>>,
+        timestamps: Option<Vec<u8>>,
+    ) -> Self {
+        (self.ocsp, self.timestamps) = (ocsp, timestamps);
+        self
+    }
+
+    /// The OCSP response (DER, RFC 6960) that the peer stapled. rustls does not show it.
+    #[must_use]
+    pub fn ocsp_response(&self) -> Option<&[u8]> {
+        self.ocsp.as_deref()
+    }
+
+    /// The certificate timestamps (a SignedCertificateTimestampList, RFC 6962 §3.3) that the peer sent. rustls does not
+    /// show them.
+    #[must_use]
+    pub fn certificate_timestamps(&self) -> Option<&[u8]> {
+        self.timestamps.as_deref()
     }
 
     /// All of them.
     #[must_use]
     pub fn certs(&self) -> &[Vec<u8>] {
-        &self.0
+        &self.certs
     }
 
     /// The peer's own certificate; empty if there is none.
     #[must_use]
     pub fn leaf(&self) -> &[u8] {
-        self.0.first().map_or(&[], Vec::as_slice)
+        self.certs.first().map_or(&[], Vec::as_slice)
     }
 
     /// SHA-256 of the peer's own certificate: what WebTransport's `serverCertificateHashes` compares.
@@ -242,14 +273,15 @@ impl PeerChain {
 impl Debug for PeerChain {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.debug_list()
-            .entries(self.0.iter().map(|c| format!("{} bytes", c.len())))
+            .entries(self.certs.iter().map(|c| format!("{} bytes", c.len())))
             .finish()
     }
 }
 
 /// What a client needs to resume a session. Opaque; good once.
 ///
-/// A token of the rustls backend refers to state inside the [`Client`](crate::Client) that made it (rustls does not let
+/// A token of NSS is whole: it resumes in another process too. It holds the session's secret, so keep it like a key.
+/// A token of rustls refers to state inside the [`Client`](crate::Client) that made it (rustls does not let
 /// its secrets be written out), so it is worth nothing to another client or another process: it leads to a full
 /// handshake there.
 #[derive(Clone, PartialEq, Eq)]

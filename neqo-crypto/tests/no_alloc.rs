@@ -2,7 +2,9 @@
 
 use allocation_counter::measure;
 use neqo_common::Role;
-use neqo_crypto::{Cipher, Direction, Level, OpenKeys, SealKeys, Secret, Version, initial_keys};
+use neqo_crypto::{
+    Cipher, Direction, Level, OpenKeys, Primitives, SealKeys, Secret, Version, initial_keys,
+};
 
 fn allocations(f: impl FnOnce()) -> u64 {
     measure(f).count_total
@@ -24,16 +26,19 @@ fn exchange(seal: &mut SealKeys, open: &mut OpenKeys) {
 
 #[test]
 fn packets() {
+    let version = Version::Version1;
     for cipher in Cipher::ALL {
         let bytes = vec![1; cipher.secret_len()];
         let secret = Secret::new(Level::OneRtt, Direction::Write, cipher, &bytes).unwrap();
-        let mut seal = SealKeys::new(Version::Version1, &secret).unwrap();
-        let mut open = OpenKeys::new(Version::Version1, &secret).unwrap();
-        assert_eq!(
-            allocations(|| exchange(&mut seal, &mut open)),
-            0,
-            "{cipher}"
-        );
+        for &primitives in Primitives::ALL {
+            let mut seal = SealKeys::with(primitives, version, &secret).unwrap();
+            let mut open = OpenKeys::with(primitives, version, &secret).unwrap();
+            assert_eq!(
+                allocations(|| exchange(&mut seal, &mut open)),
+                0,
+                "{cipher} by {primitives:?}"
+            );
+        }
     }
     assert!(
         allocations(|| drop(initial_keys(Version::Version1, b"cid", Role::Client))) > 0,

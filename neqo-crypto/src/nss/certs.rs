@@ -94,7 +94,7 @@ pub(super) unsafe fn ders(list: *mut CERTCertList) -> Vec<Vec<u8>> {
 }
 
 /// The SubjectPublicKeyInfo of a public key, as DER.
-fn spki(key: &p11::PublicKey) -> Res<Vec<u8>> {
+pub(super) fn spki(key: &p11::PublicKey) -> Res<Vec<u8>> {
     // SAFETY: the key is valid; the result is ours.
     unsafe {
         ScopedSECItem::from_ptr(ffi::SECKEY_EncodeDERSubjectPublicKeyInfo(**key))

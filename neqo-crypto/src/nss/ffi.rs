@@ -397,6 +397,14 @@ unsafe extern "C" {
     pub(super) fn SECKEY_EncodeDERSubjectPublicKeyInfo(key: *const SECKEYPublicKey)
     -> *mut SECItem;
 
+    #[cfg(any(test, not(feature = "rustls")))]
+    pub(super) fn SEC_SignData(
+        out: *mut SECItem,
+        data: *const u8,
+        len: c_int,
+        key: *mut SECKEYPrivateKey,
+        algorithm: c_uint,
+    ) -> SECStatus;
     pub(super) fn SECMOD_LookupSlot(module: c_ulong, slot: c_ulong) -> *mut PK11SlotInfo;
     pub(super) fn PK11_GetCurrentWrapIndex(slot: *mut PK11SlotInfo) -> c_int;
     pub(super) fn PK11_GetSlotSeries(slot: *mut PK11SlotInfo) -> c_int;

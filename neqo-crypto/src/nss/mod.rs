@@ -12,8 +12,10 @@
 //! | `agent` | a TLS connection |
 //! | `certs` | certificates and keys |
 //! | `ech` | encrypted `ClientHello` |
+//! | `keygen` | keys that sign themselves into certificates |
 //! | `tickets` | resumption tokens, and what finds replayed early data |
 //! | `verify` | paths to trusted authorities |
+//! | `pk11` | AEAD, AES, HMAC, SHA-256 and randomness of the software token |
 //!
 //! No callback can unwind into NSS: none indexes, unwraps or formats.
 
@@ -24,6 +26,9 @@ mod ech;
 mod exp;
 mod ffi;
 mod io;
+#[cfg(any(test, not(feature = "rustls")))]
+mod keygen;
+pub(crate) mod pk11;
 mod tickets;
 mod verify;
 
@@ -32,6 +37,8 @@ pub(crate) use capabilities::supported_groups;
 pub use capabilities::{Capabilities, capabilities};
 pub(crate) use certs::Credential;
 pub(crate) use ech::EchKeyPair;
+#[cfg(any(test, not(feature = "rustls")))]
+pub(crate) use keygen::SigningKey;
 pub(crate) use tickets::{AntiReplay, renew, secret, start_server_memory};
 pub(crate) use verify::Anchors;
 

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 use crate::{
     constants::Cipher,
     error::{Error, Res},
-    primitives::{Aead, HeaderKey, NONCE_LEN, Prk},
+    primitives::{HeaderKey, NONCE_LEN, Primitives, Prk},
     secret::Secret,
     version::Version,
 };
@@ -54,36 +54,49 @@ pub(super) fn expand_label(prk: &Prk, label: &str, out: &mut [u8]) -> Res<()> {
     prk.expand(&info, out)
 }
 
-/// The AEAD key and IV of a secret.
+/// The AEAD key, made by `make`, and the IV of a secret.
 //= rfc9001#section-5.1
 //# The keys used for packet protection are computed from the TLS secrets using the
 //# KDF provided by TLS.
-pub(super) fn packet_key(version: Version, secret: &Secret) -> Res<(Aead, [u8; NONCE_LEN])> {
+pub(super) fn packet_key<K>(
+    primitives: Primitives,
+    version: Version,
+    secret: &Secret,
+    make: impl FnOnce(Primitives, Cipher, &[u8]) -> Res<K>,
+) -> Res<(K, [u8; NONCE_LEN])> {
     let (labels, cipher) = (Labels::of(version), secret.cipher);
-    let prk = Prk::new(cipher, secret.bytes());
+    let prk = Prk::new(primitives, cipher, secret.bytes())?;
     let mut key = Zeroizing::new([0; 32]);
     let key = sized(&mut key, cipher)?;
     expand_label(&prk, labels.key, key)?;
     let mut iv = [0; NONCE_LEN];
     expand_label(&prk, labels.iv, &mut iv)?;
-    Ok((Aead::new(cipher, key)?, iv))
+    Ok((make(primitives, cipher, key)?, iv))
 }
 
 /// The header protection key of a secret.
-pub(super) fn header_key(version: Version, secret: &Secret) -> Res<HeaderKey> {
+pub(super) fn header_key(
+    primitives: Primitives,
+    version: Version,
+    secret: &Secret,
+) -> Res<HeaderKey> {
     let cipher = secret.cipher;
-    let prk = Prk::new(cipher, secret.bytes());
+    let prk = Prk::new(primitives, cipher, secret.bytes())?;
     let mut key = Zeroizing::new([0; 32]);
     let key = sized(&mut key, cipher)?;
     expand_label(&prk, Labels::of(version).hp, key)?;
-    HeaderKey::new(cipher, key)
+    HeaderKey::new(primitives, cipher, key)
 }
 
 /// The secret that follows `secret` in a key update.
 //= rfc9001#section-6.1
 //# This uses the KDF function provided by TLS with a label of "quic ku".
-pub(super) fn next_secret(version: Version, secret: &Secret) -> Res<Secret> {
-    let prk = Prk::new(secret.cipher, secret.bytes());
+pub(super) fn next_secret(
+    primitives: Primitives,
+    version: Version,
+    secret: &Secret,
+) -> Res<Secret> {
+    let prk = Prk::new(primitives, secret.cipher, secret.bytes())?;
     let mut next = Zeroizing::new([0; crate::secret::MAX_SECRET_LEN]);
     let next = next
         .get_mut(..secret.cipher.secret_len())

@@ -6,7 +6,7 @@ use super::{OpenKeys, SealKeys, hkdf};
 use crate::{
     constants::{Cipher, Direction, Level},
     error::Res,
-    primitives::Prk,
+    primitives::{Primitives, Prk},
     secret::Secret,
     version::Version,
 };
@@ -35,7 +35,7 @@ pub fn initial_secrets(version: Version, dcid: &[u8], role: Role) -> Res<(Secret
         Version::Version1 => &SALT_V1,
         Version::Version2 => &SALT_V2,
     };
-    let prk = Prk::extract(CIPHER, salt, dcid);
+    let prk = Prk::extract(Primitives::DEFAULT, CIPHER, salt, dcid)?;
     let secret = |label, direction| {
         let mut bytes = [0; 32];
         hkdf::expand_label(&prk, label, &mut bytes)?;

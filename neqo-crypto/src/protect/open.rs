@@ -11,7 +11,7 @@ use std::{
 use super::{hkdf, nonce};
 use crate::{
     error::Res,
-    primitives::{Aead, HeaderKey, NONCE_LEN},
+    primitives::{HeaderKey, NONCE_LEN, Opener, Primitives},
     secret::Secret,
     version::Version,
 };
@@ -20,8 +20,9 @@ use crate::{
 ///
 /// Opening does not allocate.
 pub struct OpenKeys {
+    primitives: Primitives,
     version: Version,
-    aead: Aead,
+    aead: Opener,
     iv: [u8; NONCE_LEN],
     // Both are shared by the generations of a key update: the header key because it stays the same, the count because
     // the limit is the connection's. The count is touched by failures only.
@@ -36,12 +37,21 @@ impl OpenKeys {
     /// # Errors
     /// `Internal` only.
     pub fn new(version: Version, secret: &Secret) -> Res<Self> {
-        let (aead, iv) = hkdf::packet_key(version, secret)?;
+        Self::with(Primitives::DEFAULT, version, secret)
+    }
+
+    /// Like `new`, with a library of the caller's choice instead of the default one.
+    ///
+    /// # Errors
+    /// `Internal` only.
+    pub fn with(primitives: Primitives, version: Version, secret: &Secret) -> Res<Self> {
+        let (aead, iv) = hkdf::packet_key(primitives, version, secret, Opener::new)?;
         Ok(Self {
+            primitives,
             version,
             aead,
             iv,
-            header: Arc::new(hkdf::header_key(version, secret)?),
+            header: Arc::new(hkdf::header_key(primitives, version, secret)?),
             forged: Arc::default(),
             secret: secret.clone(),
         })
@@ -82,10 +92,12 @@ impl OpenKeys {
     /// # Errors
     /// `Internal` only.
     pub fn next(&self) -> Res<Self> {
-        let secret = hkdf::next_secret(self.version, &self.secret)?;
-        let (aead, iv) = hkdf::packet_key(self.version, &secret)?;
+        let (primitives, version) = (self.primitives, self.version);
+        let secret = hkdf::next_secret(primitives, version, &self.secret)?;
+        let (aead, iv) = hkdf::packet_key(primitives, version, &secret, Opener::new)?;
         Ok(Self {
-            version: self.version,
+            primitives,
+            version,
             aead,
             iv,
             header: Arc::clone(&self.header),
@@ -121,6 +133,7 @@ impl OpenKeys {
 impl Debug for OpenKeys {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.debug_struct("OpenKeys")
+            .field("primitives", &self.primitives)
             .field("version", &self.version)
             .field("secret", &self.secret)
             .field("forged", &self.forged())

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Debug, Formatter};
 
-use crate::primitives::{HmacKey, random};
+use crate::primitives::{HmacKey, Primitives, random};
 
 /// A static key from which the stateless reset token of every connection id follows (RFC 9000 §10.3.2).
 ///
@@ -12,6 +12,9 @@ pub struct ResetKey(HmacKey);
 
 impl ResetKey {
     /// A key from the random generator.
+    ///
+    /// # Panics
+    /// As [`random`] does.
     #[must_use]
     pub fn random() -> Self {
         let mut key = zeroize::Zeroizing::new([0; 32]);
@@ -20,9 +23,12 @@ impl ResetKey {
     }
 
     /// A key that the caller keeps.
+    ///
+    /// # Panics
+    /// If NSS computes it and cannot start.
     #[must_use]
     pub fn new(key: &[u8; 32]) -> Self {
-        Self(HmacKey::new(key))
+        Self(HmacKey::new(Primitives::DEFAULT, key).expect("any 32 bytes are a key"))
     }
 
     /// The token of `cid`: HMAC-SHA256, truncated. To compare tokens use [`crate::constant_time_eq`] (hardening A27).

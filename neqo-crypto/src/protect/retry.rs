@@ -3,7 +3,7 @@
 use crate::{
     constants::Cipher,
     error::{Error, Res},
-    primitives::{Aead, TAG_LEN, constant_time_eq},
+    primitives::{Primitives, Sealer, TAG_LEN, constant_time_eq},
     version::Version,
 };
 
@@ -42,7 +42,12 @@ pub fn tag(version: Version, odcid: &[u8], retry_without_tag: &[u8]) -> Res<[u8;
     pseudo.extend_from_slice(odcid);
     pseudo.extend_from_slice(retry_without_tag);
     let mut tag = [0; TAG_LEN];
-    Aead::new(Cipher::Aes128GcmSha256, &key)?.seal(nonce, &pseudo, &mut [], &mut tag)?;
+    Sealer::new(Primitives::DEFAULT, Cipher::Aes128GcmSha256, &key)?.seal(
+        nonce,
+        &pseudo,
+        &mut [],
+        &mut tag,
+    )?;
     Ok(tag)
 }
 

@@ -8,7 +8,7 @@ use std::{
 use super::{hkdf, nonce};
 use crate::{
     error::{Error, Res},
-    primitives::{Aead, HeaderKey, NONCE_LEN, TAG_LEN},
+    primitives::{HeaderKey, NONCE_LEN, Primitives, Sealer, TAG_LEN},
     secret::Secret,
     version::Version,
 };
@@ -17,8 +17,9 @@ use crate::{
 ///
 /// Sealing does not allocate.
 pub struct SealKeys {
+    primitives: Primitives,
     version: Version,
-    aead: Aead,
+    aead: Sealer,
     iv: [u8; NONCE_LEN],
     // Shared by the generations of a key update, which all use the first one's.
     header: Arc<HeaderKey>,
@@ -32,13 +33,27 @@ impl SealKeys {
     /// # Errors
     /// `Internal` only.
     pub fn new(version: Version, secret: &Secret) -> Res<Self> {
-        let header = Arc::new(hkdf::header_key(version, secret)?);
-        Self::with_header(version, secret.clone(), header)
+        Self::with(Primitives::DEFAULT, version, secret)
     }
 
-    fn with_header(version: Version, secret: Secret, header: Arc<HeaderKey>) -> Res<Self> {
-        let (aead, iv) = hkdf::packet_key(version, &secret)?;
+    /// Like `new`, with a library of the caller's choice instead of the default one.
+    ///
+    /// # Errors
+    /// `Internal` only.
+    pub fn with(primitives: Primitives, version: Version, secret: &Secret) -> Res<Self> {
+        let header = Arc::new(hkdf::header_key(primitives, version, secret)?);
+        Self::with_header(primitives, version, secret.clone(), header)
+    }
+
+    fn with_header(
+        primitives: Primitives,
+        version: Version,
+        secret: Secret,
+        header: Arc<HeaderKey>,
+    ) -> Res<Self> {
+        let (aead, iv) = hkdf::packet_key(primitives, version, &secret, Sealer::new)?;
         Ok(Self {
+            primitives,
             version,
             aead,
             iv,
@@ -101,8 +116,9 @@ impl SealKeys {
     //= rfc9001#section-6.1
     //# The header protection key is not updated.
     pub fn next(&self) -> Res<Self> {
-        let secret = hkdf::next_secret(self.version, &self.secret)?;
-        Self::with_header(self.version, secret, Arc::clone(&self.header))
+        let (primitives, version) = (self.primitives, self.version);
+        let secret = hkdf::next_secret(primitives, version, &self.secret)?;
+        Self::with_header(primitives, version, secret, Arc::clone(&self.header))
     }
 
     /// How many packets these keys may still seal.
@@ -125,6 +141,7 @@ impl SealKeys {
 impl Debug for SealKeys {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.debug_struct("SealKeys")
+            .field("primitives", &self.primitives)
             .field("version", &self.version)
             .field("secret", &self.secret)
             .field("sealed", &self.sealed)

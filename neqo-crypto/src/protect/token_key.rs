@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use crate::{
     constants::Cipher,
     error::{Error, Res},
-    primitives::{Aead, NONCE_LEN, Prk, TAG_LEN, random},
+    primitives::{NONCE_LEN, Opener, Primitives, Prk, Sealer, TAG_LEN, random},
 };
 
 const CIPHER: Cipher = Cipher::Aes256GcmSha384;
@@ -24,19 +24,27 @@ impl TokenKey {
     pub const EXPANSION: usize = SALT_LEN + TAG_LEN;
 
     /// A new key.
+    ///
+    /// # Panics
+    /// As [`random`] does.
     #[must_use]
     pub fn random() -> Self {
         let mut key = Zeroizing::new([0; 48]);
         random(key.as_mut());
-        Self(Prk::new(CIPHER, key.as_ref()))
+        let prk = Prk::new(Primitives::DEFAULT, CIPHER, key.as_ref());
+        Self(prk.expect("any 48 bytes are a key"))
     }
 
-    fn derive(&self, salt: &[u8; SALT_LEN]) -> Res<(Aead, [u8; NONCE_LEN])> {
+    fn derive<K>(
+        &self,
+        salt: &[u8; SALT_LEN],
+        make: impl FnOnce(Primitives, Cipher, &[u8]) -> Res<K>,
+    ) -> Res<(K, [u8; NONCE_LEN])> {
         let mut key = Zeroizing::new([0; 32]);
         self.0.expand(&[b"token key", salt], key.as_mut())?;
         let mut nonce = [0; NONCE_LEN];
         self.0.expand(&[b"token iv", salt], &mut nonce)?;
-        Ok((Aead::new(CIPHER, key.as_ref())?, nonce))
+        Ok((make(Primitives::DEFAULT, CIPHER, key.as_ref())?, nonce))
     }
 
     /// Encrypts `plaintext`; `aad` has to be the same at [`TokenKey::open`].
@@ -46,7 +54,7 @@ impl TokenKey {
     pub fn seal(&self, aad: &[u8], plaintext: &[u8]) -> Res<Vec<u8>> {
         let mut salt = [0; SALT_LEN];
         random(&mut salt);
-        let (key, nonce) = self.derive(&salt)?;
+        let (mut key, nonce) = self.derive(&salt, Sealer::new)?;
         let mut body = plaintext.to_vec();
         let mut tag = [0; TAG_LEN];
         key.seal(nonce, aad, &mut body, &mut tag)?;
@@ -63,7 +71,7 @@ impl TokenKey {
     /// `Aead` for anything else, however short.
     pub fn open(&self, aad: &[u8], sealed: &[u8]) -> Res<Vec<u8>> {
         let (salt, body) = sealed.split_first_chunk().ok_or(Error::Aead)?;
-        let (key, nonce) = self.derive(salt)?;
+        let (mut key, nonce) = self.derive(salt, Opener::new)?;
         let mut body = body.to_vec();
         let len = key.open(nonce, aad, &mut body)?.len();
         body.truncate(len);

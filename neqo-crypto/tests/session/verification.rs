@@ -15,6 +15,7 @@ use crate::pair::{
 };
 
 every_pair! {
+    stapled,
     roots,
     roots_unknown_issuer,
     roots_wrong_name,
@@ -348,4 +349,29 @@ fn nobody_asked_for_a_verdict(p: Pair) {
     c.verdict(AuthenticationStatus::Ok).unwrap();
     join(&mut c, &mut s).unwrap();
     agreed(&c, &s);
+}
+
+/// What a server staples to its certificate reaches those whose library shows it.
+fn stapled(p: Pair) {
+    // A SignedCertificateTimestampList of one that is four bytes long, and bytes in place of an OCSP response: nobody
+    // but the host judges either.
+    let (timestamps, ocsp) = ([0, 6, 0, 4, 1, 2, 3, 4], [0x30, 3, 0x0a, 1, 6]);
+    let identity = identity().clone().with_ocsp_response(&ocsp);
+    let both = identity.clone().with_certificate_timestamps(&timestamps);
+    let (s, sent) = match p.server_builder_of(both).build() {
+        Ok(s) => (s, Some(&timestamps[..])),
+        Err(e) => {
+            assert!(p.server.to_string() == "rustls" && matches!(e, Error::Config(_)));
+            (p.server_builder_of(identity).build().unwrap(), None)
+        }
+    };
+    let (client, _) = connected(&p.client(Verification::Insecure), &s);
+    let chain = client.session.peer_certificate().unwrap();
+    if p.client_is_nss() {
+        assert_eq!(chain.ocsp_response(), Some(&ocsp[..]));
+        assert_eq!(chain.certificate_timestamps(), sent);
+    } else {
+        assert_eq!(chain.ocsp_response(), None);
+        assert_eq!(chain.certificate_timestamps(), None);
+    }
 }

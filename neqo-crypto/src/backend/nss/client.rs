@@ -271,7 +271,8 @@ impl ClientSession {
         if !self.engine.agent.asked() {
             return Err(Error::Internal("a proof without a certificate"));
         }
-        let chain = PeerChain::new(self.engine.agent.chain());
+        let (ocsp, timestamps) = self.engine.agent.stapled();
+        let chain = PeerChain::new(self.engine.agent.chain()).with_stapled(ocsp, timestamps);
         self.chain = Some(chain.clone());
         let fallback = self.engine.agent.ech_public_name()?;
         if let Some(name) = &fallback {

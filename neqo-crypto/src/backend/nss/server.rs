@@ -15,7 +15,7 @@ use crate::{
     constants::Level,
     ech::EchKeys,
     error::{Error, Res, alert},
-    identity::Identity,
+    identity::{Identity, Key},
     nss::{self, Agent, AntiReplay, Common, Credential},
     primitives::random,
     server::ServerBuilder,
@@ -93,7 +93,12 @@ impl ServerFactory {
 
 /// What NSS proves to be.
 fn credential(identity: &Identity) -> Res<Credential> {
-    Credential::import(identity.chain(), &super::pkcs8::wrap(identity.key())?)
+    let mut credential = match identity.key() {
+        Key::Der(key) => Credential::import(identity.chain(), &super::pkcs8::wrap(key)?)?,
+        Key::Nickname(name) => Credential::find(name)?,
+    };
+    credential.staple(identity.ocsp_response(), identity.certificate_timestamps());
+    Ok(credential)
 }
 
 impl Shared {

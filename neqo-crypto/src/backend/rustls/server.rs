@@ -21,6 +21,7 @@ use crate::{
     constants::Level,
     ech::unsupported,
     error::{Error, Res, alert},
+    identity::Key,
     keylog::KeyLog,
     server::ServerBuilder,
     session::{Event, Events, Info, PeerChain, Session},
@@ -52,14 +53,27 @@ impl ServerFactory {
             .iter()
             .map(|c| CertificateDer::from_slice(c).into_owned())
             .collect();
-        let key = PrivateKeyDer::try_from(builder.identity.key())
+        let key = match builder.identity.key() {
+            Key::Der(key) => key.as_slice(),
+            #[cfg(feature = "nss")]
+            Key::Nickname(_) => {
+                return Err(Error::Config("the key is in NSS's database".into()));
+            }
+        };
+        if builder.identity.certificate_timestamps().is_some() {
+            return Err(Error::Config(
+                "rustls sends no certificate timestamps: use NSS".into(),
+            ));
+        }
+        let ocsp = builder.identity.ocsp_response().unwrap_or_default();
+        let key = PrivateKeyDer::try_from(key)
             .map_err(config_error)?
             .clone_key();
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(config_error)?
             .with_no_client_auth()
-            .with_single_cert(chain, key)
+            .with_single_cert_with_ocsp(chain, key, ocsp.to_vec())
             .map_err(config_error)?;
         config.session_storage = ServerSessionMemoryCache::new(MAX_REMEMBERED);
         //= rfc9001#section-4.6.1

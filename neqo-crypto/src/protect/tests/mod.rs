@@ -4,7 +4,7 @@ use neqo_common::Role;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Cipher, Direction, Error, Level, Secret, Version};
+use crate::{Cipher, Direction, Error, Level, Primitives, Secret, Version};
 
 const DCID: &str = "8394c8f03e515708";
 
@@ -50,15 +50,26 @@ fn both_ways(
 
 fn initial_vectors(version: Version, client: [&str; 2], server: [&str; 2]) {
     let dcid = unhex(DCID);
-    let (mut c_seal, mut c_open) = initial_keys(version, &dcid, Role::Client).unwrap();
-    let (mut s_seal, mut s_open) = initial_keys(version, &dcid, Role::Server).unwrap();
     let mut payload = unhex(vectors::CLIENT_CRYPTO);
     payload.resize(1162, 0);
-    let [header, packet] = client.map(unhex);
-    both_ways(&mut c_seal, &mut s_open, 2, &header, &payload, &packet);
-    let [header, packet] = server.map(unhex);
-    let payload = unhex(vectors::SERVER_PAYLOAD);
-    both_ways(&mut s_seal, &mut c_open, 1, &header, &payload, &packet);
+    let client = (client.map(unhex), 2, payload);
+    let server = (server.map(unhex), 1, unhex(vectors::SERVER_PAYLOAD));
+    for (role, ([header, packet], pn, payload)) in [(Role::Client, client), (Role::Server, server)]
+    {
+        let peer = match role {
+            Role::Client => Role::Server,
+            Role::Server => Role::Client,
+        };
+        let (mut seal, _) = initial_keys(version, &dcid, role).unwrap();
+        let (_, mut open) = initial_keys(version, &dcid, peer).unwrap();
+        both_ways(&mut seal, &mut open, pn, &header, &payload, &packet);
+        for p in Primitives::ALL {
+            let (secret, _) = initial_secrets(version, &dcid, role).unwrap();
+            let mut seal = SealKeys::with(*p, version, &secret).unwrap();
+            let mut open = OpenKeys::with(*p, version, &secret).unwrap();
+            both_ways(&mut seal, &mut open, pn, &header, &payload, &packet);
+        }
+    }
 }
 
 //= rfc9001#section-5.2 type=test
@@ -146,11 +157,13 @@ fn chacha20_short_header() {
         ),
     ] {
         let secret = chacha_secret();
-        let mut seal = SealKeys::new(version, &secret).unwrap();
-        let mut open = OpenKeys::new(version, &secret).unwrap();
-        let header = unhex("4200bff4");
-        let packet = unhex(packet);
-        both_ways(&mut seal, &mut open, 654_360_564, &header, &[1], &packet);
+        for p in Primitives::ALL {
+            let mut seal = SealKeys::with(*p, version, &secret).unwrap();
+            let mut open = OpenKeys::with(*p, version, &secret).unwrap();
+            let header = unhex("4200bff4");
+            let packet = unhex(packet);
+            both_ways(&mut seal, &mut open, 654_360_564, &header, &[1], &packet);
+        }
     }
 }
 
@@ -168,8 +181,10 @@ fn key_update_secrets() {
             "c69374c49e3d2a9466fa689e49d476db5d0dfbc87d32ceeaa6343fd0ae4c7d88",
         ),
     ] {
-        let keys = SealKeys::new(version, &chacha_secret()).unwrap();
-        assert_eq!(hex::encode(keys.next().unwrap().secret().bytes()), next);
+        for p in Primitives::ALL {
+            let keys = SealKeys::with(*p, version, &chacha_secret()).unwrap();
+            assert_eq!(hex::encode(keys.next().unwrap().secret().bytes()), next);
+        }
     }
 }
 
@@ -177,10 +192,16 @@ fn key_update_secrets() {
 //# The header protection key is not updated.
 #[test]
 fn key_update_chain() {
-    for cipher in Cipher::ALL {
+    // Each side by every library.
+    let primitives = Primitives::ALL
+        .iter()
+        .flat_map(|s| Primitives::ALL.iter().map(move |o| (*s, *o)));
+    for ((sealing, opening), cipher) in
+        primitives.flat_map(|p| Cipher::ALL.into_iter().map(move |c| (p, c)))
+    {
         let secret = secret(cipher, &vec![5; cipher.secret_len()]);
-        let mut seal = SealKeys::new(Version::Version1, &secret).unwrap();
-        let mut open = OpenKeys::new(Version::Version1, &secret).unwrap();
+        let mut seal = SealKeys::with(sealing, Version::Version1, &secret).unwrap();
+        let mut open = OpenKeys::with(opening, Version::Version1, &secret).unwrap();
         let mask = seal.mask(&[9; 16]);
         for pn in 0..5 {
             let mut packet = [&b"h"[..], b"payload", &[0; 16]].concat();
