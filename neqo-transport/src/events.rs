@@ -17,6 +17,13 @@ use crate::{
 pub enum ConnectionEvent {
     /// The host decides on the peer's certificate: see `Connection::authenticated`.
     AuthenticationNeeded,
+    /// The same when the server did not accept an encrypted `ClientHello`: the certificate is to be judged for its
+    /// public name. Whatever the verdict, the connection ends; after acceptance with
+    /// [`neqo_crypto::Error::EchRetry`].
+    EchFallbackAuthenticationNeeded {
+        /// The name in the configuration that was used.
+        public_name: String,
+    },
     /// The peer opened a stream.
     NewStream {
         /// The stream.

@@ -141,6 +141,14 @@ impl Http3Client {
         self.driver.core.qpack_stats().1
     }
 
+    /// Encrypts the `ClientHello`: see [`Connection::client_enable_ech`].
+    ///
+    /// # Errors
+    /// Like there.
+    pub fn enable_ech<A: AsRef<[u8]>>(&mut self, ech_config_list: A, now: Instant) -> Res<()> {
+        Ok(self.quic.client_enable_ech(ech_config_list, now)?)
+    }
+
     /// The host's verdict on the server's certificate.
     pub fn authenticated(&mut self, status: AuthenticationStatus, now: Instant) {
         self.quic.authenticated(status, now);
@@ -163,6 +171,9 @@ impl Http3Client {
         driver.process(quic, now, |notice| {
             let event = match notice {
                 Notice::AuthenticationNeeded => Http3ClientEvent::AuthenticationNeeded,
+                Notice::EchFallbackAuthenticationNeeded(public_name) => {
+                    Http3ClientEvent::EchFallbackAuthenticationNeeded { public_name }
+                }
                 Notice::ResumptionToken(token) => {
                     make_room_for_token(events);
                     Http3ClientEvent::ResumptionToken(token)

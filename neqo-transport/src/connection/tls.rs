@@ -94,9 +94,16 @@ impl Connection {
                     }
                 }
                 Event::PeerParams(params) => self.on_peer_params(&params, now)?,
-                Event::ClientHello(_) | Event::EchFallback(_) => {}
+                Event::ClientHello(_) => {}
+                Event::EchFallback(name) => self.handshake.ech_public_name = Some(name),
                 Event::AuthenticationNeeded(_) => {
-                    self.events.push(ConnectionEvent::AuthenticationNeeded);
+                    let fallback = self.handshake.ech_public_name.clone();
+                    self.events.push(fallback.map_or(
+                        ConnectionEvent::AuthenticationNeeded,
+                        |public_name| ConnectionEvent::EchFallbackAuthenticationNeeded {
+                            public_name,
+                        },
+                    ));
                 }
                 Event::Ticket(token) => {
                     self.events.push(ConnectionEvent::ResumptionToken(token));
