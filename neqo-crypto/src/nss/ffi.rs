@@ -21,6 +21,8 @@ pub(super) type SECStatus = c_int;
 pub(super) const SEC_SUCCESS: SECStatus = 0;
 pub(super) const SEC_WOULD_BLOCK: SECStatus = -2;
 pub(super) const NSS_INIT_READONLY: c_uint = 1;
+/// `NSS_INIT_READONLY`, `_NOCERTDB`, `_NOMODDB`, `_FORCEOPEN` and `_NOROOTINIT`.
+pub(super) const NO_DATABASE: c_uint = 0x1f;
 
 pub(super) const PR_WOULD_BLOCK_ERROR: c_int = -5998;
 
@@ -258,7 +260,6 @@ unsafe extern "C" {
     pub(super) fn NSS_VersionCheck(version: *const c_char) -> PRBool;
     pub(super) fn NSS_GetVersion() -> *const c_char;
     pub(super) fn NSS_IsInitialized() -> PRBool;
-    pub(super) fn NSS_NoDB_Init(dir: *const c_char) -> SECStatus;
     pub(super) fn NSS_Initialize(
         dir: *const c_char,
         cert_prefix: *const c_char,

@@ -1,4 +1,37 @@
 //! The primitives by NSS.
+//!
+//! # What they cost, and why
+//!
+//! `benches/protect.rs`, the fastest of many runs in nanoseconds for a packet of 1,400 bytes, on one core with AVX-512
+//! (Sapphire Rapids), NSS 3.87.1 of Debian 12 against aws-lc-rs 1.19; in brackets the ratio with NSS 3.125 of Firefox:
+//!
+//! | | aws-lc-rs | NSS | ratio |
+//! |---|---|---|---|
+//! | AES-128-GCM, seal | 215 | 420 | 1.9 (2.0) |
+//! | AES-128-GCM, open | 235 | 428 | 1.8 (1.9) |
+//! | AES-256-GCM, seal | 218 | 415 | 1.9 (2.0) |
+//! | ChaCha20-Poly1305, seal | 940 | 2,404 | 2.6 (1.5) |
+//! | mask, AES | 12 | 73 | 6 (9) |
+//! | mask, ChaCha20 | 116 | 122 | 1.0 |
+//!
+//! NSS has four ways to AES-GCM. For the 1,364 bytes of such a packet, with nothing around them:
+//!
+//! | | ns | allocations |
+//! |---|---|---|
+//! | freebl, the library below the token, by `FREEBL_GetVector` | 318 | none |
+//! | `PK11_AEADOp` on a kept context | 371 | none |
+//! | `SSL_AeadEncrypt`, which calls it | 407 | none |
+//! | `PK11_Encrypt` | 1,017 | 5 |
+//!
+//! So PKCS#11 costs a packet about 50 ns: two locks, two look-ups of the session. Everything else is the cipher. NSS's
+//! AES-GCM works on 128 bits at a time (AES-NI with AVX), aws-lc's on 512 here (VAES); its ChaCha20-Poly1305 on 128 in
+//! Debian's build and on 256 in Firefox's, as aws-lc's does. No way through NSS is within 1.5 times aws-lc-rs for AES-GCM.
+//! Calling freebl would gain an eighth, and is not done: the vector is private to NSS, no installed header describes it, a
+//! statically linked NSS has none, and it would pass by the token's rules (FIPS). That aws-lc-rs remains the default where
+//! both are compiled in follows from the table.
+//!
+//! Every context is a session of the token, and a look-up walks a list: with 10,000 keys alive in one process, sealing
+//! takes 0.8 to 1.6 µs, with 100,000 it takes 11 µs. A host with few connections does not notice; a busy server does.
 
 use chacha20::{
     ChaChaCore, R20,
