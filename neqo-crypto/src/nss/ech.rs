@@ -27,6 +27,8 @@ const CKF_DERIVE: c_ulong = 0x8_0000;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 /// DHKEM(X25519, HKDF-SHA256)
 const KEM: c_uint = 0x20;
+/// Names up to this length are padded to it: the longest of most hosts. NSS takes no 0.
+const MAX_NAME: c_uint = 64;
 /// HKDF-SHA256 with AES-128-GCM, and with ChaCha20-Poly1305.
 const SUITES: [HpkeSymmetricSuite; 2] = [
     HpkeSymmetricSuite { kdf: 1, aead: 1 },
@@ -66,7 +68,7 @@ impl EchKeyPair {
             exp::encode_ech_config(
                 id,
                 name.as_ptr(),
-                0,
+                MAX_NAME,
                 KEM,
                 *public,
                 SUITES.as_ptr(),
