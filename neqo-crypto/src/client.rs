@@ -4,6 +4,7 @@ use crate::{
     backend,
     constants::{Cipher, Group},
     error::{Error, Res},
+    identity::Identity,
     keylog::KeyLog,
     provider::Provider,
     session::{ResumptionToken, Session},
@@ -94,6 +95,7 @@ pub(crate) fn check_alpn(alpn: &[Vec<u8>]) -> Res<()> {
 pub struct ClientBuilder {
     pub(crate) verification: Verification,
     pub(crate) settings: Settings,
+    pub(crate) identity: Option<Identity>,
 }
 
 impl ClientBuilder {
@@ -140,10 +142,16 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets who the client proves to be if the server asks; by default it has no certificate to show.
+    pub fn identity(mut self, identity: Identity) -> Self {
+        self.identity = Some(identity);
+        self
+    }
+
     /// Makes the configuration.
     ///
     /// # Errors
-    /// `Config` if no cipher or group is left, the verifier has no usable root, or the library lacks what is asked for.
+    /// `Config` if no cipher or group is left, the verifier has no usable root, the identity is unusable, or the library lacks what is asked for.
     pub fn build(self) -> Res<Client> {
         Ok(Client(match self.settings.provider {
             #[cfg(feature = "rustls")]

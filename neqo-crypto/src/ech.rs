@@ -21,13 +21,14 @@ impl EchKeys {
     /// # Errors
     /// `Config` if `provider` is rustls, whose servers have no encrypted `ClientHello`, or if `public_name` cannot
     /// stand in a configuration.
+    #[cfg_attr(
+        not(feature = "nss"),
+        expect(unused_variables, reason = "rustls refuses whatever they are")
+    )]
     pub fn generate(provider: Provider, id: u8, public_name: &str) -> Res<Self> {
         match provider {
             #[cfg(feature = "rustls")]
-            Provider::Rustls => {
-                let _unused = (id, public_name);
-                Err(unsupported())
-            }
+            Provider::Rustls => Err(unsupported()),
             #[cfg(feature = "nss")]
             Provider::Nss => {
                 let pair = crate::nss::EchKeyPair::generate(id, public_name)?;
@@ -48,6 +49,7 @@ impl EchKeys {
 }
 
 /// What rustls answers.
+#[cfg(feature = "rustls")]
 pub(crate) fn unsupported() -> Error {
     Error::Config("rustls has no encrypted ClientHello for QUIC: use NSS".into())
 }

@@ -176,7 +176,7 @@ impl Identity {
     }
 }
 
-fn unusable(e: rcgen::Error) -> Error {
+fn unusable(e: impl fmt::Display) -> Error {
     Error::Config(format!("self-signed certificate: {e}"))
 }
 

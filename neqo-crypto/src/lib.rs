@@ -92,7 +92,7 @@ pub use primitives::{Primitives, TAG_LEN, constant_time_eq, random, sha256};
 pub use protect::{OpenKeys, ResetKey, SealKeys, TokenKey, initial_keys, initial_secrets, retry};
 pub use provider::Provider;
 pub use secret::Secret;
-pub use server::{Server, ServerBuilder};
+pub use server::{ClientCertificate, Server, ServerBuilder};
 pub use session::{Event, Events, Info, PeerChain, ResumptionToken, Session};
 pub use verify::Verification;
 pub use version::{UnknownVersion, Version};

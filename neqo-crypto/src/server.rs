@@ -32,6 +32,7 @@ impl Server {
             identity,
             settings: Settings::default(),
             ech: None,
+            client_certificate: ClientCertificate::default(),
         }
     }
 
@@ -50,6 +51,21 @@ impl Server {
     }
 }
 
+/// Whether a server asks clients who they are.
+///
+/// A client that shows a certificate has to prove that it holds the key. Whether it is welcome is for the host to say,
+/// who finds the chain at [`Session::peer_certificate`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientCertificate {
+    /// They are not asked.
+    #[default]
+    NotRequested,
+    /// They may show a certificate.
+    Requested,
+    /// They have to.
+    Required,
+}
+
 /// Makes a [`Server`].
 #[derive(Clone, Debug)]
 #[must_use]
@@ -57,6 +73,7 @@ pub struct ServerBuilder {
     pub(crate) identity: Identity,
     pub(crate) settings: Settings,
     pub(crate) ech: Option<EchKeys>,
+    pub(crate) client_certificate: ClientCertificate,
 }
 
 impl ServerBuilder {
@@ -89,6 +106,12 @@ impl ServerBuilder {
     /// ticket is good for one connection, NSS remembers what came (hardening A30).
     pub const fn enable_early_data(mut self, enable: bool) -> Self {
         self.settings.early_data = enable;
+        self
+    }
+
+    /// Sets whether clients are asked for a certificate; by default they are not, and rustls's servers cannot.
+    pub const fn client_certificate(mut self, request: ClientCertificate) -> Self {
+        self.client_certificate = request;
         self
     }
 

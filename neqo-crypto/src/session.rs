@@ -62,7 +62,8 @@ pub trait Session: Send + Debug {
     fn info(&self) -> Option<&Info>;
 
     /// The server's certificate chain, on a client, once its owner has proved to hold the key. A resumed session gives
-    /// the chain of the session that it resumes.
+    /// the chain of the session that it resumes. On a server the client's, once the handshake is complete, if it showed
+    /// one.
     fn peer_certificate(&self) -> Option<&PeerChain>;
 
     /// Fills `out` with exported keying material (RFC 8446 §7.5).

@@ -6,6 +6,7 @@ use std::{
     ffi::{CString, c_int, c_uint, c_void},
     fmt::{self, Debug, Formatter},
     slice,
+    sync::Arc,
 };
 
 use nss_gk_api::p11::{PK11_ExtractKeyValue, PK11_GetKeyData};
@@ -14,7 +15,10 @@ use zeroize::Zeroizing;
 use super::{
     certs::{self, Credential},
     check, exp,
-    ffi::{self, PK11SymKey, PRBool, PRFileDesc, PRTime, SECStatus, SSLAlert, option},
+    ffi::{
+        self, CERTCertificate, PK11SymKey, PRBool, PRFileDesc, PRTime, SECKEYPrivateKey, SECStatus,
+        SSLAlert, option,
+    },
     io::File,
     last_code,
     tickets::AntiReplay,
@@ -156,7 +160,11 @@ unsafe extern "C" fn on_secret(
     }
 }
 
-unsafe extern "C" fn on_alert(_: *const PRFileDesc, arg: *mut c_void, alert: *const SSLAlert) {
+const unsafe extern "C" fn on_alert(
+    _: *const PRFileDesc,
+    arg: *mut c_void,
+    alert: *const SSLAlert,
+) {
     // SAFETY: our argument; NSS lends the alert.
     unsafe {
         if let (Some(s), Some(alert)) = (state(arg), alert.as_ref())
@@ -167,7 +175,7 @@ unsafe extern "C" fn on_alert(_: *const PRFileDesc, arg: *mut c_void, alert: *co
     }
 }
 
-unsafe extern "C" fn on_certificate(
+const unsafe extern "C" fn on_certificate(
     arg: *mut c_void,
     _: *mut PRFileDesc,
     _: PRBool,
@@ -182,13 +190,30 @@ unsafe extern "C" fn on_certificate(
 }
 
 /// A server takes any client certificate that NSS finds the owner of: it is the host that judges it.
-unsafe extern "C" fn on_client_certificate(
+const unsafe extern "C" fn on_client_certificate(
     _: *mut c_void,
     _: *mut PRFileDesc,
     _: PRBool,
     _: PRBool,
 ) -> SECStatus {
     ffi::SEC_SUCCESS
+}
+
+/// The server asks a client that has an identity who it is.
+unsafe extern "C" fn on_certificate_request(
+    arg: *mut c_void,
+    _: *mut PRFileDesc,
+    _authorities: *mut c_void,
+    cert: *mut *mut CERTCertificate,
+    key: *mut *mut SECKEYPrivateKey,
+) -> SECStatus {
+    // SAFETY: the argument is the credential that the agent owns; NSS takes over what is put at `cert` and `key`.
+    unsafe {
+        match arg.cast::<Credential>().as_ref() {
+            Some(credential) if !cert.is_null() && !key.is_null() => credential.give(cert, key),
+            _ => ffi::SEC_FAILURE,
+        }
+    }
 }
 
 unsafe extern "C" fn write_params(
@@ -296,8 +321,13 @@ pub(crate) struct Common<'a> {
 pub(crate) struct Agent {
     file: File,
     shared: Shared,
+    identity: Option<Arc<Credential>>,
 }
 
+#[expect(
+    clippy::non_send_fields_in_send_ty,
+    reason = "pointers of NSS, see below"
+)]
 // SAFETY: NSS's locks are off for this file, so it is for one thread at a time. Whoever has the agent is the only one:
 // `File` and `Shared` are private and never copied. What files share inside NSS has locks.
 unsafe impl Send for Agent {}
@@ -308,6 +338,7 @@ impl Agent {
         let agent = Self {
             file: File::new()?,
             shared: Shared::new(common.params.clone(), common.now),
+            identity: None,
         };
         agent.hooks()?;
         agent.options(common)?;
@@ -368,10 +399,8 @@ impl Agent {
             max: ffi::SSL_LIBRARY_VERSION_TLS_1_3,
         };
         // SAFETY: the file is open; NSS copies the range.
-        check(
-            unsafe { ffi::SSL_VersionRangeSet(self.fd(), &raw const range) },
-            "TLS 1.3",
-        )?;
+        let status = unsafe { ffi::SSL_VersionRangeSet(self.fd(), &raw const range) };
+        check(status, "TLS 1.3")?;
         self.ciphers(common.ciphers)?;
         self.groups(common.groups)?;
         self.alpn(common.alpn)
@@ -406,8 +435,9 @@ impl Agent {
     /// NSS takes the first protocol for the last in preference: a habit from before ALPN.
     fn alpn(&self, protocols: &[Vec<u8>]) -> Res<()> {
         let mut list = Vec::new();
-        let last = protocols.len().saturating_sub(1);
-        for p in protocols.iter().cycle().skip(last).take(protocols.len()) {
+        let count_of = protocols.len();
+        let from = count_of.saturating_sub(1);
+        for p in protocols.iter().cycle().skip(from).take(count_of) {
             list.push(u8::try_from(p.len()).map_err(|_| Error::Internal("a long protocol"))?);
             list.extend_from_slice(p);
         }
@@ -473,6 +503,16 @@ impl Agent {
         }
         agent.reset(true)?;
         Ok(agent)
+    }
+
+    /// Has a client prove to be `credential`, if it is asked.
+    pub(crate) fn set_identity(&mut self, credential: Arc<Credential>) -> Res<()> {
+        let arg = Arc::as_ptr(&credential).cast_mut().cast();
+        self.identity = Some(credential);
+        // SAFETY: the file is open; the credential outlives it.
+        let status =
+            unsafe { ffi::SSL_GetClientAuthDataHook(self.fd(), Some(on_certificate_request), arg) };
+        check(status, "a client's identity")
     }
 
     /// Asks clients for a certificate; `require` refuses those that have none.

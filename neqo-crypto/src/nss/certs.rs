@@ -20,7 +20,7 @@ use super::{
     check,
     ffi::{
         self, CERTCertList, CERTCertificate, CERTCertificateList, PRFileDesc, SECItem,
-        SECItemArray, SECItemType, SSLExtraServerCertData,
+        SECItemArray, SECItemType, SECKEYPrivateKey, SECStatus, SSLExtraServerCertData,
     },
     init, last_error,
 };
@@ -108,10 +108,16 @@ pub(crate) struct Credential {
     cert: Certificate,
     key: p11::PrivateKey,
     chain: Vec<Vec<u8>>,
+    /// Where NSS finds the rest of the chain when it is a client that shows it.
+    issuers: Vec<Certificate>,
     ocsp: Option<Vec<u8>>,
     sct: Option<Vec<u8>>,
 }
 
+#[expect(
+    clippy::non_send_fields_in_send_ty,
+    reason = "pointers of NSS, see below"
+)]
 // SAFETY: NSS counts references to certificates and keys atomically and has locks for what it changes in them.
 unsafe impl Send for Credential {}
 // SAFETY: as above; through a shared reference they are only handed to NSS, which copies or references them.
@@ -169,10 +175,16 @@ impl Credential {
         if !same {
             return Err(Error::Config("the key is another certificate's".into()));
         }
+        let issuers = chain
+            .iter()
+            .skip(1)
+            .map(|c| certificate(c))
+            .collect::<Res<_>>();
         Ok(Self {
             cert,
             key,
             chain,
+            issuers: issuers?,
             ocsp: None,
             sct: None,
         })
@@ -187,6 +199,26 @@ impl Credential {
     /// The chain as DER, the leaf first.
     pub(crate) fn chain(&self) -> &[Vec<u8>] {
         &self.chain
+    }
+
+    /// Puts references to certificate and key where a client's connection wants them.
+    ///
+    /// # Safety
+    /// Both may be written to.
+    pub(super) unsafe fn give(
+        &self,
+        cert: *mut *mut CERTCertificate,
+        key: *mut *mut SECKEYPrivateKey,
+    ) -> SECStatus {
+        // SAFETY: ours are valid; the caller's may be written to and are NSS's from then on.
+        unsafe {
+            *key = p11::SECKEY_CopyPrivateKey(*self.key);
+            if (*key).is_null() {
+                return ffi::SEC_FAILURE;
+            }
+            *cert = ffi::CERT_DupCertificate(*self.cert);
+        }
+        ffi::SEC_SUCCESS
     }
 
     /// Gives it to a server's connection.
@@ -228,7 +260,7 @@ impl Credential {
 
 impl Debug for Credential {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "Credential({} certificates)", self.chain.len())
+        write!(f, "Credential(1 + {} certificates)", self.issuers.len())
     }
 }
 

@@ -44,6 +44,10 @@ pub(crate) struct EchKeyPair {
     configs: Vec<u8>,
 }
 
+#[expect(
+    clippy::non_send_fields_in_send_ty,
+    reason = "pointers of NSS, see below"
+)]
 // SAFETY: NSS's keys have locks for what changes in them.
 unsafe impl Send for EchKeyPair {}
 // SAFETY: as above; a shared reference only gives them to NSS, which copies them.

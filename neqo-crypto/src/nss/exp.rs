@@ -28,8 +28,8 @@ pub(super) fn has(name: &CStr) -> bool {
 }
 
 macro_rules! experimental {
-    ($($(#[$doc:meta])* $rust:ident = $name:literal ($($arg:ident: $type:ty),* $(,)?);)*) => {$(
-        $(#[$doc])*
+    ($($(#[$attribute:meta])* $rust:ident = $name:literal ($($arg:ident: $type:ty),* $(,)?);)*) => {$(
+        $(#[$attribute])*
         ///
         /// # Safety
         /// As NSS's `sslexp.h` says.
@@ -114,6 +114,7 @@ experimental! {
         fd: *mut PRFileDesc, public: *const SECKEYPublicKey, private: *const SECKEYPrivateKey,
         configs: *const u8, len: c_uint);
     /// Encodes a list of one configuration of encrypted `ClientHello`.
+    #[expect(clippy::too_many_arguments, reason = "NSS has them")]
     encode_ech_config = c"SSL_EncodeEchConfigId"(
         id: u8, public_name: *const c_char, max_name_len: c_uint, kem: c_uint,
         key: *const SECKEYPublicKey, suites: *const HpkeSymmetricSuite, suite_count: c_uint,

@@ -19,6 +19,7 @@ pub(super) type PRBool = c_int;
 pub(super) type PRTime = i64;
 pub(super) type SECStatus = c_int;
 pub(super) const SEC_SUCCESS: SECStatus = 0;
+pub(super) const SEC_FAILURE: SECStatus = -1;
 pub(super) const SEC_WOULD_BLOCK: SECStatus = -2;
 pub(super) const NSS_INIT_READONLY: c_uint = 1;
 /// `NSS_INIT_READONLY`, `_NOCERTDB`, `_NOMODDB`, `_FORCEOPEN` and `_NOROOTINIT`.
@@ -216,6 +217,13 @@ pub(super) struct SECMODModule {
 
 pub(super) type AuthCertificateFn =
     unsafe extern "C" fn(*mut c_void, *mut PRFileDesc, PRBool, PRBool) -> SECStatus;
+pub(super) type ClientAuthFn = unsafe extern "C" fn(
+    *mut c_void,
+    *mut PRFileDesc,
+    *mut c_void,
+    *mut *mut CERTCertificate,
+    *mut *mut SECKEYPrivateKey,
+) -> SECStatus;
 pub(super) type AlertFn = unsafe extern "C" fn(*const PRFileDesc, *mut c_void, *const SSLAlert);
 pub(super) type RecordWriteFn =
     unsafe extern "C" fn(*mut PRFileDesc, u16, c_uint, *const u8, c_uint, *mut c_void) -> SECStatus;
@@ -313,6 +321,11 @@ unsafe extern "C" {
         f: Option<AuthCertificateFn>,
         arg: *mut c_void,
     ) -> SECStatus;
+    pub(super) fn SSL_GetClientAuthDataHook(
+        fd: *mut PRFileDesc,
+        f: Option<ClientAuthFn>,
+        arg: *mut c_void,
+    ) -> SECStatus;
     pub(super) fn SSL_AuthCertificateComplete(fd: *mut PRFileDesc, error: c_int) -> SECStatus;
     pub(super) fn SSL_AlertSentCallback(
         fd: *mut PRFileDesc,
@@ -383,6 +396,16 @@ unsafe extern "C" {
         params: *mut CERTValInParam,
         out: *mut CERTValOutParam,
         arg: *mut c_void,
+    ) -> SECStatus;
+    pub(super) fn CERT_VerifyCertificate(
+        db: *mut c_void,
+        cert: *mut CERTCertificate,
+        check_signature: PRBool,
+        usages: i64,
+        time: PRTime,
+        arg: *mut c_void,
+        log: *mut c_void,
+        returned_usages: *mut i64,
     ) -> SECStatus;
     pub(super) fn SECMOD_LoadUserModule(
         spec: *const c_char,

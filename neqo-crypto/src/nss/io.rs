@@ -48,12 +48,12 @@ unsafe extern "C" fn socket_transfer(
     would_block()
 }
 
-unsafe extern "C" fn shutdown(_: *mut PRFileDesc, _: c_int) -> c_int {
+const unsafe extern "C" fn shutdown(_: *mut PRFileDesc, _: c_int) -> c_int {
     PR_SUCCESS
 }
 
 /// NSS wants to know whether there is a peer. It is the same for all: nothing is looked up by its address.
-unsafe extern "C" fn name(_: *mut PRFileDesc, addr: *mut NetAddrInet) -> c_int {
+const unsafe extern "C" fn name(_: *mut PRFileDesc, addr: *mut NetAddrInet) -> c_int {
     if addr.is_null() {
         return PR_FAILURE;
     }
@@ -72,11 +72,11 @@ unsafe extern "C" fn name(_: *mut PRFileDesc, addr: *mut NetAddrInet) -> c_int {
     PR_SUCCESS
 }
 
-unsafe extern "C" fn get_option(_: *mut PRFileDesc, _: *mut c_void) -> c_int {
+const unsafe extern "C" fn get_option(_: *mut PRFileDesc, _: *mut c_void) -> c_int {
     PR_FAILURE
 }
 
-unsafe extern "C" fn set_option(_: *mut PRFileDesc, _: *const c_void) -> c_int {
+const unsafe extern "C" fn set_option(_: *mut PRFileDesc, _: *const c_void) -> c_int {
     PR_SUCCESS
 }
 

@@ -45,7 +45,10 @@ pub(crate) use verify::Anchors;
 use std::{
     ffi::{CStr, CString, c_char},
     path::Path,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use crate::error::{Error, Res};
@@ -58,15 +61,43 @@ pub(crate) const ECH_RETRY_WITH_ECH: i32 = -12288 + 188;
 /// `SSL_ERROR_ECH_RETRY_WITHOUT_ECH`
 pub(crate) const ECH_RETRY_WITHOUT_ECH: i32 = -12288 + 189;
 
-/// Whether NSS is up. It is never taken down: connections of other threads may be using it.
-static UP: Mutex<bool> = Mutex::new(false);
+/// Something that has to be done once in a process.
+struct Once {
+    running: Mutex<()>,
+    done: AtomicBool,
+}
+
+impl Once {
+    const fn new() -> Self {
+        Self {
+            running: Mutex::new(()),
+            done: AtomicBool::new(false),
+        }
+    }
+
+    /// Does it, unless it was done with success before.
+    fn run(&self, f: impl FnOnce() -> Res<()>) -> Res<()> {
+        if self.done.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let _running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.done.load(Ordering::Acquire) {
+            f()?;
+            self.done.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+}
+
+/// Starting NSS. It is never taken down: connections of other threads may be using it.
+static START: Once = Once::new();
 
 /// Starts NSS without a database, unless it was started before, be it by the host itself. Every session calls it.
 ///
 /// # Errors
 /// `Library` if NSS cannot start, or is older than 3.87.
 pub fn init() -> Res<()> {
-    start(None)
+    START.run(|| start(None))
 }
 
 /// Starts NSS with the certificate database in the directory `dir`, read-only. Like [`init`] it does nothing if NSS was
@@ -80,14 +111,10 @@ pub fn init_db(dir: &Path) -> Res<()> {
         .and_then(|d| CString::new(d).ok())
         .filter(|_| dir.is_dir())
         .ok_or_else(|| Error::Config(format!("not a directory: {}", dir.display())))?;
-    start(Some(&name))
+    START.run(|| start(Some(&name)))
 }
 
 fn start(database: Option<&CStr>) -> Res<()> {
-    let mut up = UP.lock().unwrap_or_else(PoisonError::into_inner);
-    if *up {
-        return Ok(());
-    }
     // SAFETY: the functions may be called at any time; the strings end with NUL and outlive the calls.
     unsafe {
         if ffi::NSS_VersionCheck(MINIMUM_VERSION.as_ptr()) == 0 {
@@ -114,7 +141,6 @@ fn start(database: Option<&CStr>) -> Res<()> {
             check(ffi::NSS_SetDomesticPolicy(), "NSS's policy")?;
         }
     }
-    *up = true;
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::{
     ffi::{c_int, c_uint, c_ulong},
     fmt::{self, Debug, Formatter},
     ops::Range,
-    ptr::null_mut,
+    ptr::{null, null_mut},
 };
 
 use neqo_common::Decoder;
@@ -18,6 +18,7 @@ use nss_gk_api::p11::{
 use zeroize::Zeroizing;
 
 use super::{
+    Once,
     agent::bytes,
     certs::item,
     check, exp,
@@ -325,18 +326,13 @@ impl Debug for AntiReplay {
 /// # Errors
 /// `Library` if NSS cannot make it.
 pub(crate) fn start_server_memory() -> Res<()> {
-    static STARTED: std::sync::Mutex<bool> = std::sync::Mutex::new(false);
+    static STARTED: Once = Once::new();
     super::init()?;
-    let mut started = STARTED
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    if !*started {
+    STARTED.run(|| {
         // SAFETY: NSS is up.
-        let status = unsafe { ffi::SSL_ConfigServerSessionIDCache(1, 0, 0, std::ptr::null()) };
-        check(status, "the memory of sessions")?;
-        *started = true;
-    }
-    Ok(())
+        let status = unsafe { ffi::SSL_ConfigServerSessionIDCache(1, 0, 0, null()) };
+        check(status, "the memory of sessions")
+    })
 }
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
 //! NSS's own verdict on certificates.
 
 use std::{
-    ffi::{CString, c_int},
+    ffi::{CStr, CString, c_int},
     fmt::{self, Debug, Formatter},
-    ptr::{null, null_mut},
-    sync::{Mutex, PoisonError},
+    ptr::null_mut,
 };
 
 use nss_gk_api::p11::{CertList, Certificate};
 
 use super::{
+    Once,
     certs::certificate,
     ffi::{self, CERTValInParam, CERTValOutParam, SEC_SUCCESS},
     init, last_code, last_error,
@@ -17,7 +17,7 @@ use super::{
 use crate::error::{Error, Res};
 
 /// The module with the certificate authorities that Mozilla trusts, by the name under which systems have it.
-const ROOTS: &std::ffi::CStr = c"library=libnssckbi.so name=\"Root Certificates\"";
+const ROOTS: &CStr = c"library=libnssckbi.so name=\"Root Certificates\"";
 /// `certificateUsageSSLServer`
 const USAGE_SERVER: i64 = 2;
 const CERT_PI_END: c_int = 0;
@@ -28,6 +28,8 @@ const CERT_PI_USE_ONLY_TRUST_ANCHORS: c_int = 14;
 
 const SEC_ERROR_EXPIRED_CERTIFICATE: i32 = -8181;
 const SEC_ERROR_BAD_DER: i32 = -8183;
+/// What an NSS without libpkix answers: Firefox's, which verifies by itself.
+const PR_NOT_IMPLEMENTED_ERROR: i32 = -5992;
 
 /// Whom to trust.
 pub(crate) enum Anchors {
@@ -37,6 +39,10 @@ pub(crate) enum Anchors {
     Only(CertList, Vec<Vec<u8>>),
 }
 
+#[expect(
+    clippy::non_send_fields_in_send_ty,
+    reason = "pointers of NSS, see below"
+)]
 // SAFETY: the list is not changed after it was made, and NSS's certificates may be used by any thread.
 unsafe impl Send for Anchors {}
 // SAFETY: as above.
@@ -48,22 +54,18 @@ impl Anchors {
     /// # Errors
     /// `Config` if there are none.
     pub(crate) fn platform() -> Res<Self> {
-        static LOADED: Mutex<bool> = Mutex::new(false);
+        static LOADED: Once = Once::new();
         init()?;
-        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
-        if !*loaded {
+        LOADED.run(|| {
             // SAFETY: NSS is up; it copies the string. The module stays for good.
             let here = unsafe {
                 let module = ffi::SECMOD_LoadUserModule(ROOTS.as_ptr(), null_mut(), 0);
                 module.as_ref().is_some_and(|m| m.loaded != 0)
             };
-            if !here {
-                return Err(Error::Config(
-                    "no certificate authorities: NSS's libnssckbi.so is not there".into(),
-                ));
-            }
-            *loaded = true;
-        }
+            here.then_some(()).ok_or_else(|| {
+                Error::Config("no certificate authorities: NSS's libnssckbi.so is not there".into())
+            })
+        })?;
         Ok(Self::Platform)
     }
 
@@ -87,6 +89,16 @@ impl Anchors {
                 if ffi::CERT_AddCertToListTail(*list, copy) != SEC_SUCCESS {
                     return Err(last_error("a list of certificates"));
                 }
+            }
+            // Without libpkix, NSS could only trust them for everybody, for good.
+            let first = roots.first().map_or(&[][..], Vec::as_slice);
+            if path(&certificate(first)?, super::wall_clock(), Some(&list))
+                == Err(PR_NOT_IMPLEMENTED_ERROR)
+            {
+                return Err(Error::Config(
+                    "this NSS has no libpkix and knows no roots but its own: verify by the host"
+                        .into(),
+                ));
             }
             Ok(Self::Only(list, roots.to_vec()))
         }
@@ -127,6 +139,28 @@ impl Debug for Anchors {
     }
 }
 
+/// Looks for a path to whom NSS trusts, without libpkix.
+fn classic_path(leaf: &Certificate, now: i64) -> Result<(), i32> {
+    // SAFETY: the certificate is valid; what is null is not asked for.
+    let status = unsafe {
+        ffi::CERT_VerifyCertificate(
+            ffi::CERT_GetDefaultCertDB(),
+            **leaf,
+            1,
+            USAGE_SERVER,
+            now,
+            null_mut(),
+            null_mut(),
+            null_mut(),
+        )
+    };
+    if status == SEC_SUCCESS {
+        Ok(())
+    } else {
+        Err(last_code())
+    }
+}
+
 /// Looks for a path from `leaf` to `anchors`, or to whom NSS trusts. Nothing is fetched.
 fn path(leaf: &Certificate, now: i64, anchors: Option<&CertList>) -> Result<(), i32> {
     let mut params = Vec::with_capacity(5);
@@ -150,12 +184,14 @@ fn path(leaf: &Certificate, now: i64, anchors: Option<&CertList>) -> Result<(), 
             USAGE_SERVER,
             params.as_mut_ptr(),
             out.as_mut_ptr(),
-            null::<std::ffi::c_void>().cast_mut(),
+            null_mut(),
         )
     };
     if status == SEC_SUCCESS {
-        Ok(())
-    } else {
-        Err(last_code())
+        return Ok(());
+    }
+    match last_code() {
+        PR_NOT_IMPLEMENTED_ERROR if anchors.is_none() => classic_path(leaf, now),
+        code => Err(code),
     }
 }

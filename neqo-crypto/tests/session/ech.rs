@@ -162,8 +162,12 @@ fn fallback_is_verified_for_the_public_name(p: Pair) {
     };
     for (name, ok) in [(NAME, false), (PUBLIC, true)] {
         let identity = Identity::self_signed(&[name]).unwrap();
-        let roots = Verification::Roots(identity.chain().to_vec());
-        let mut client = client(p, roots, configs.configs()).unwrap();
+        let Some(c) = p.trusting(identity.chain()) else {
+            return;
+        };
+        let mut session = c.session(NAME, &alpn(&["h3"]), CLIENT_PARAMS).unwrap();
+        session.enable_ech(configs.configs()).unwrap();
+        let mut client = End::new(session);
         let mut server = End::server(&p.server_builder_of(identity).build().unwrap());
         let Err(Failed::Client(e)) = handshake(&mut client, &mut server) else {
             panic!("accepted");

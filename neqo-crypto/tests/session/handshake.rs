@@ -246,10 +246,10 @@ fn server_gets_the_read_secret_last(p: Pair) {
 
 /// Cuts each flight in two at every place.
 fn crypto_data_split_anywhere(p: Pair) {
-    let (c, s) = (p.client(Verification::Insecure), p.server());
+    let (client_of, server_of) = (p.client(Verification::Insecure), p.server());
     let mut at = 0;
     loop {
-        let (mut client, mut server) = (End::client(&c), End::server(&s));
+        let (mut client, mut server) = (End::client(&client_of), End::server(&server_of));
         let mut longest = 0;
         client.start().unwrap();
         server.start().unwrap();

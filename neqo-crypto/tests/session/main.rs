@@ -1,6 +1,8 @@
 //! The behaviour of sessions, through the public API only: what every backend has to do.
 // Marked as tests one by one, for clippy.
 #[cfg(test)]
+mod client_auth;
+#[cfg(test)]
 mod ech;
 #[cfg(test)]
 mod handshake;

@@ -62,6 +62,19 @@ impl Pair {
         self.server_builder().build().unwrap()
     }
 
+    /// A client that trusts `roots`; `None` if its NSS is one without libpkix, which has to say so.
+    pub(crate) fn trusting(self, roots: &[Vec<u8>]) -> Option<Client> {
+        let builder = self.client_builder();
+        match builder
+            .verification(Verification::Roots(roots.to_vec()))
+            .build()
+        {
+            Ok(client) => Some(client),
+            Err(Error::Config(e)) if self.client_is_nss() && e.contains("libpkix") => None,
+            Err(e) => panic!("{e}"),
+        }
+    }
+
     pub(crate) fn client_is_nss(self) -> bool {
         self.client.to_string() == "nss"
     }

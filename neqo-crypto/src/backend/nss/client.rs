@@ -13,6 +13,7 @@ use super::{
     clock,
     engine::{Engine, Message},
     messages::{self, Ticket},
+    server::credential,
     token::Token,
     verifier::Verifier,
 };
@@ -21,7 +22,7 @@ use crate::{
     client::ClientBuilder,
     constants::Level,
     error::{Error, Res, alert},
-    nss::{self, Agent, Common},
+    nss::{self, Agent, Common, Credential},
     session::{Event, Events, Info, PeerChain, ResumptionToken, Session},
     settings::Settings,
     verify::Verification,
@@ -41,6 +42,7 @@ struct Shared {
     settings: Settings,
     verification: Verification,
     verifier: Verifier,
+    identity: Option<Arc<Credential>>,
     used: Mutex<VecDeque<[u8; 32]>>,
 }
 
@@ -68,7 +70,9 @@ impl ClientFactory {
         if settings.ciphers.is_empty() || settings.groups.is_empty() {
             return Err(Error::Config("no cipher suite or no group".into()));
         }
+        let identity = builder.identity.as_ref().map(credential).transpose()?;
         Ok(Self(Arc::new(Shared {
+            identity: identity.map(Arc::new),
             verifier: Verifier::new(&builder.verification)?,
             verification: builder.verification,
             settings,
@@ -99,7 +103,7 @@ impl ClientFactory {
         {
             groups[..=at].rotate_right(1);
         }
-        let agent = Agent::client(
+        let mut agent = Agent::client(
             &Common {
                 ciphers: &shared.settings.cipher_ids(),
                 groups: &groups.iter().map(|g| g.id()).collect::<Vec<_>>(),
@@ -111,6 +115,9 @@ impl ClientFactory {
             &name,
             shared.settings.additional_key_shares,
         )?;
+        if let Some(identity) = &shared.identity {
+            agent.set_identity(Arc::clone(identity))?;
+        }
         Ok(Box::new(ClientSession {
             engine: Engine::new(agent, Role::Client, shared.settings.key_log.clone()),
             shared: Arc::clone(shared),
@@ -187,7 +194,7 @@ impl ClientSession {
         Ok(())
     }
 
-    fn die(&mut self) {
+    const fn die(&mut self) {
         self.state = State::Dead;
         self.verdict = Verdict::NotDue;
     }

@@ -276,16 +276,15 @@ impl Engine {
             log.write(log_label(level, client), random, bytes);
         }
         let secret = Secret::new(level, direction, cipher, bytes)?;
-        match (level, direction, self.role) {
-            (Level::OneRtt, Direction::Read, Role::Server) => self.held = Some(secret),
-            _ => {
-                self.early |= level == Level::ZeroRtt && !write;
-                if level == Level::Handshake {
-                    self.level = Level::Handshake;
-                }
-                out.push(Event::Secret(secret));
-            }
+        if level == Level::OneRtt && !write && self.role == Role::Server {
+            self.held = Some(secret);
+            return Ok(());
         }
+        self.early |= level == Level::ZeroRtt && !write;
+        if level == Level::Handshake {
+            self.level = Level::Handshake;
+        }
+        out.push(Event::Secret(secret));
         Ok(())
     }
 

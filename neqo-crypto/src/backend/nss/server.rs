@@ -18,7 +18,7 @@ use crate::{
     identity::{Identity, Key},
     nss::{self, Agent, AntiReplay, Common, Credential},
     primitives::random,
-    server::ServerBuilder,
+    server::{ClientCertificate, ServerBuilder},
     session::{Event, Events, Info, PeerChain, Session},
     settings::Settings,
 };
@@ -35,6 +35,7 @@ struct Shared {
     settings: Settings,
     credential: Credential,
     ech: Option<EchKeys>,
+    client_certificate: ClientCertificate,
     /// Tells our tickets from those of other servers of this process, whose keys NSS has in common.
     mark: [u8; 16],
     /// Made when the time is first known.
@@ -69,6 +70,7 @@ impl ServerFactory {
             settings,
             credential,
             ech: builder.ech,
+            client_certificate: builder.client_certificate,
             mark,
             replay: Mutex::default(),
         };
@@ -87,12 +89,13 @@ impl ServerFactory {
             server_name: None,
             params: Vec::new(),
             info: None,
+            chain: None,
         })
     }
 }
 
 /// What NSS proves to be.
-fn credential(identity: &Identity) -> Res<Credential> {
+pub(super) fn credential(identity: &Identity) -> Res<Credential> {
     let mut credential = match identity.key() {
         Key::Der(key) => Credential::import(identity.chain(), &super::pkcs8::wrap(key)?)?,
         Key::Nickname(name) => Credential::find(name)?,
@@ -116,6 +119,11 @@ impl Shared {
         let agent = Agent::server(&common, &self.credential, &self.mark, replay.as_deref())?;
         if let Some(keys) = &self.ech {
             agent.decrypt_hello(&keys.pair)?;
+        }
+        match self.client_certificate {
+            ClientCertificate::NotRequested => {}
+            ClientCertificate::Requested => agent.request_certificate(false)?,
+            ClientCertificate::Required => agent.request_certificate(true)?,
         }
         Ok(agent)
     }
@@ -151,6 +159,7 @@ struct ServerSession {
     /// The client's transport parameters.
     params: Vec<u8>,
     info: Option<Info>,
+    chain: Option<PeerChain>,
 }
 
 impl ServerSession {
@@ -219,6 +228,8 @@ impl ServerSession {
             }
             self.note(engine)?;
             if engine.is_complete() {
+                let chain = engine.agent.chain();
+                self.chain = (!chain.is_empty()).then(|| PeerChain::new(chain));
                 for _ in 0..TICKETS {
                     engine.send_ticket(out)?;
                 }
@@ -325,7 +336,7 @@ impl Session for ServerSession {
     }
 
     fn peer_certificate(&self) -> Option<&PeerChain> {
-        None
+        self.chain.as_ref()
     }
 
     fn export(&self, label: &str, context: &[u8], out: &mut [u8]) -> Res<()> {

@@ -14,6 +14,7 @@ use super::{
     capture::Capture,
     engine::Engine,
     provider::{config_error, provider},
+    server::credential,
     tickets::{PostHandshake, SessionTickets, TicketCache},
     verifier::verifier,
 };
@@ -49,14 +50,22 @@ impl ClientFactory {
         }
         let provider = provider(&builder.settings.ciphers, &builder.settings.groups)?;
         let verifier = verifier(&builder.verification, &provider)?;
-        let mut config = ClientConfig::builder_with_provider(provider)
+        let config = ClientConfig::builder_with_provider(provider)
             //= rfc9001#section-4.2
             //# Clients MUST NOT offer TLS versions older than 1.3.
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(config_error)?
             .dangerous()
-            .with_custom_certificate_verifier(verifier)
-            .with_no_client_auth();
+            .with_custom_certificate_verifier(verifier);
+        let mut config = match &builder.identity {
+            None => config.with_no_client_auth(),
+            Some(identity) => {
+                let (chain, key) = credential(identity)?;
+                config
+                    .with_client_auth_cert(chain, key)
+                    .map_err(config_error)?
+            }
+        };
         config.enable_early_data = builder.settings.early_data;
         Ok(Self(Arc::new(Shared {
             config,

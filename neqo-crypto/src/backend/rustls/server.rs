@@ -21,9 +21,9 @@ use crate::{
     constants::Level,
     ech::unsupported,
     error::{Error, Res, alert},
-    identity::Key,
+    identity::{Identity, Key},
     keylog::KeyLog,
-    server::ServerBuilder,
+    server::{ClientCertificate, ServerBuilder},
     session::{Event, Events, Info, PeerChain, Session},
 };
 
@@ -46,29 +46,19 @@ impl ServerFactory {
         if builder.ech.is_some() {
             return Err(unsupported());
         }
+        if builder.client_certificate != ClientCertificate::NotRequested {
+            return Err(Error::Config(
+                "rustls's servers ask for no client certificate: use NSS".into(),
+            ));
+        }
         let provider = provider(&builder.settings.ciphers, &builder.settings.groups)?;
-        let chain = builder
-            .identity
-            .chain()
-            .iter()
-            .map(|c| CertificateDer::from_slice(c).into_owned())
-            .collect();
-        let key = match builder.identity.key() {
-            Key::Der(key) => key.as_slice(),
-            #[cfg(feature = "nss")]
-            Key::Nickname(_) => {
-                return Err(Error::Config("the key is in NSS's database".into()));
-            }
-        };
+        let (chain, key) = credential(&builder.identity)?;
         if builder.identity.certificate_timestamps().is_some() {
             return Err(Error::Config(
                 "rustls sends no certificate timestamps: use NSS".into(),
             ));
         }
         let ocsp = builder.identity.ocsp_response().unwrap_or_default();
-        let key = PrivateKeyDer::try_from(key)
-            .map_err(config_error)?
-            .clone_key();
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(config_error)?
@@ -100,6 +90,26 @@ impl ServerFactory {
             info: None,
         })
     }
+}
+
+/// What rustls proves to be.
+pub(super) fn credential(
+    identity: &Identity,
+) -> Res<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
+    let chain = identity
+        .chain()
+        .iter()
+        .map(|c| CertificateDer::from_slice(c).into_owned())
+        .collect();
+    let key = match identity.key() {
+        Key::Der(key) => key.as_slice(),
+        #[cfg(feature = "nss")]
+        Key::Nickname(_) => {
+            return Err(Error::Config("the key is in NSS's database".into()));
+        }
+    };
+    let key = PrivateKeyDer::try_from(key).map_err(config_error)?;
+    Ok((chain, key.clone_key()))
 }
 
 #[derive(Debug)]
