@@ -9,7 +9,10 @@ use std::{
     sync::Arc,
 };
 
-use nss_gk_api::p11::{PK11_ExtractKeyValue, PK11_GetKeyData};
+use nss_gk_api::{
+    SECItem,
+    p11::{PK11_ExtractKeyValue, PK11_GetKeyData},
+};
 use zeroize::Zeroizing;
 
 use super::{
@@ -58,6 +61,8 @@ struct State {
     tokens: Vec<Zeroizing<Vec<u8>>>,
     now: PRTime,
     asked: bool,
+    /// The name that the client asks for.
+    asked_name: Option<Vec<u8>>,
     /// What this server puts into its tickets: early data is taken with no other's.
     mark: Vec<u8>,
 }
@@ -78,6 +83,7 @@ impl Shared {
             tokens: Vec::new(),
             now,
             asked: false,
+            asked_name: None,
             mark: Vec::new(),
         })))
     }
@@ -173,6 +179,21 @@ const unsafe extern "C" fn on_alert(
             s.alert = Some(alert.description);
         }
     }
+}
+
+unsafe extern "C" fn on_server_name(
+    _: *mut PRFileDesc,
+    names: *const SECItem,
+    _: u32,
+    arg: *mut c_void,
+) -> i32 {
+    // SAFETY: our argument; NSS lends at least one name, of as many bytes as it says.
+    unsafe {
+        if let (Some(s), Some(name)) = (state(arg), names.as_ref()) {
+            s.asked_name = Some(bytes(name.data, name.len).to_vec());
+        }
+    }
+    ffi::SSL_SNI_CURRENT_CONFIG_IS_USED
 }
 
 const unsafe extern "C" fn on_certificate(
@@ -492,6 +513,10 @@ impl Agent {
                 "client certificates",
             )?;
             exp::hello_retry_request_callback(fd, Some(on_hello), arg)?;
+            check(
+                ffi::SSL_SNISocketConfigHook(fd, Some(on_server_name), arg),
+                "the server's names",
+            )?;
         }
         if let Some(replay) = replay {
             // SAFETY: the file is open.
@@ -648,6 +673,11 @@ impl Agent {
         (status == ffi::SEC_SUCCESS && chosen)
             .then(|| buf.get(..usize::try_from(len).ok()?).map(<[u8]>::to_vec))
             .flatten()
+    }
+
+    /// The name that the client asked for, on a server; the one that was encrypted, if it was.
+    pub(crate) fn asked_name(&mut self) -> Option<String> {
+        String::from_utf8(self.shared.get().asked_name.clone()?).ok()
     }
 
     /// What is known before the handshake is complete.

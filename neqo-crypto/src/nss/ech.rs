@@ -1,13 +1,13 @@
 //! Encrypted `ClientHello`: keys, and what connections do with them.
 
 use std::{
-    ffi::{CStr, CString, c_uint, c_ulong, c_void},
+    ffi::{CString, c_uint, c_ulong, c_void},
     fmt::{self, Debug, Formatter},
     ptr::null_mut,
 };
 
 use nss_gk_api::{
-    SECItemMut, ScopedSECItem,
+    SECItemMut,
     p11::{
         self, PK11_ATTR_INSENSITIVE, PK11_ATTR_PUBLIC, PK11_ATTR_SESSION,
         PK11_GenerateKeyPairWithOpFlags, SECOID_FindOIDByTag, SECOidTag, Slot,
@@ -18,7 +18,7 @@ use super::{
     agent::{Agent, bytes, count},
     certs::item,
     exp::{self, HpkeSymmetricSuite},
-    ffi, init, last_error,
+    init, last_error,
 };
 use crate::error::{Error, Res};
 
@@ -26,7 +26,7 @@ const CKM_EC_KEY_PAIR_GEN: c_ulong = 0x1040;
 const CKF_DERIVE: c_ulong = 0x8_0000;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 /// DHKEM(X25519, HKDF-SHA256)
-const KEM: c_uint = 0x20;
+pub(crate) const KEM: u16 = 0x20;
 /// Names up to this length are padded to it: the longest of most hosts. NSS takes no 0.
 const MAX_NAME: c_uint = 64;
 /// HKDF-SHA256 with AES-128-GCM, and with ChaCha20-Poly1305.
@@ -73,7 +73,7 @@ impl EchKeyPair {
                 id,
                 name.as_ptr(),
                 MAX_NAME,
-                KEM,
+                KEM.into(),
                 *public,
                 SUITES.as_ptr(),
                 count(&SUITES)?,
@@ -164,17 +164,6 @@ impl Agent {
         }
     }
 
-    /// The name to verify the server's certificate for, if it did not accept encrypted `ClientHello`.
-    pub(crate) fn ech_public_name(&self) -> Res<Option<String>> {
-        let name = self.preliminary()?.ech_public_name;
-        if name.is_null() {
-            return Ok(None);
-        }
-        // SAFETY: NSS lends a string that ends with NUL until the file is used again.
-        let name = unsafe { CStr::from_ptr(name) };
-        Ok(Some(name.to_string_lossy().into_owned()))
-    }
-
     /// What the server wants to be asked by next time; empty if by no encrypted `ClientHello`.
     pub(crate) fn ech_retry_configs(&self) -> Vec<u8> {
         let mut out = SECItemMut::make_empty();
@@ -183,16 +172,5 @@ impl Agent {
             Ok(()) => out.as_slice().to_vec(),
             Err(_) => Vec::new(),
         }
-    }
-
-    /// The name that the client asked for, on a server.
-    pub(crate) fn asked_name(&self) -> Option<String> {
-        // SAFETY: the file is open; the item is ours.
-        let name = unsafe {
-            ScopedSECItem::from_ptr(ffi::SSL_GetNegotiatedHostInfo(self.fd()))
-                .ok()?
-                .into_vec()
-        };
-        String::from_utf8(name).ok()
     }
 }

@@ -217,6 +217,10 @@ pub(super) struct SECMODModule {
 
 pub(super) type AuthCertificateFn =
     unsafe extern "C" fn(*mut c_void, *mut PRFileDesc, PRBool, PRBool) -> SECStatus;
+pub(super) type ServerNameFn =
+    unsafe extern "C" fn(*mut PRFileDesc, *const SECItem, u32, *mut c_void) -> i32;
+/// What a [`ServerNameFn`] answers when the certificate is right as it is.
+pub(super) const SSL_SNI_CURRENT_CONFIG_IS_USED: i32 = -1;
 pub(super) type ClientAuthFn = unsafe extern "C" fn(
     *mut c_void,
     *mut PRFileDesc,
@@ -337,7 +341,11 @@ unsafe extern "C" {
         info: *mut SSLPreliminaryChannelInfo,
         len: c_uint,
     ) -> SECStatus;
-    pub(super) fn SSL_GetNegotiatedHostInfo(fd: *mut PRFileDesc) -> *mut SECItem;
+    pub(super) fn SSL_SNISocketConfigHook(
+        fd: *mut PRFileDesc,
+        f: Option<ServerNameFn>,
+        arg: *mut c_void,
+    ) -> SECStatus;
     pub(super) fn SSL_PeerCertificateChain(fd: *mut PRFileDesc) -> *mut CERTCertList;
     pub(super) fn SSL_PeerStapledOCSPResponses(fd: *mut PRFileDesc) -> *const SECItemArray;
     pub(super) fn SSL_PeerSignedCertTimestamps(fd: *mut PRFileDesc) -> *const SECItem;

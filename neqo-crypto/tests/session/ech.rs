@@ -121,9 +121,9 @@ fn retry(p: Pair) {
         let server = server_with(p, &new);
         let mut end = End::server(&server);
         let mut result = handshake(&mut first, &mut end);
-        assert_eq!(first.fallback.as_deref(), Some(PUBLIC));
         if host {
             result.unwrap();
+            assert_eq!(first.fallback.as_deref(), Some(PUBLIC));
             assert!(first.chain.is_some());
             let verdict = first.verdict(AuthenticationStatus::Ok);
             result = verdict.map_err(Failed::Client);
@@ -148,11 +148,21 @@ fn retry_without(p: Pair) {
     let Some(configs) = generate(p.client, 1) else {
         return;
     };
-    let mut client = client(p, Verification::Insecure, configs.configs()).unwrap();
-    let mut server = End::server(&p.server());
-    let result = handshake(&mut client, &mut server);
-    assert_eq!(result, Err(Failed::Client(Error::EchRetry(Vec::new()))));
-    assert!(!client.complete && client.fallback.as_deref() == Some(PUBLIC));
+    for verification in [Verification::Insecure, Verification::Host] {
+        let host = matches!(verification, Verification::Host);
+        let mut client = client(p, verification, configs.configs()).unwrap();
+        let mut server = End::server(&p.server());
+        let mut result = handshake(&mut client, &mut server);
+        if host {
+            result.unwrap();
+            assert_eq!(client.fallback.as_deref(), Some(PUBLIC));
+            result = client
+                .verdict(AuthenticationStatus::Ok)
+                .map_err(Failed::Client);
+        }
+        assert_eq!(result, Err(Failed::Client(Error::EchRetry(Vec::new()))));
+        assert!(!client.complete);
+    }
 }
 
 /// A certificate for the name that was to be hidden does not do.

@@ -239,7 +239,7 @@ impl ServerSession {
     }
 
     /// Notes what was negotiated, once the flight is out.
-    fn note(&mut self, engine: &Engine) -> Res<()> {
+    fn note(&mut self, engine: &mut Engine) -> Res<()> {
         let (None, Some(hello)) = (&self.info, engine.hello()) else {
             return Ok(());
         };
