@@ -1,12 +1,8 @@
 //! A server's part in encrypted `ClientHello`.
 
-#[cfg(feature = "nss")]
-use neqo_common::Decoder;
-
-use crate::{
-    error::{Error, Res},
-    provider::Provider,
-};
+#[cfg(feature = "rustls")]
+use crate::error::Error;
+use crate::{error::Res, provider::Provider};
 
 /// A key to decrypt `ClientHello`s with, and what to publish so that clients encrypt theirs.
 #[derive(Clone, Debug)]
@@ -55,28 +51,4 @@ impl EchKeys {
 #[cfg(feature = "rustls")]
 pub(crate) fn unsupported() -> Error {
     Error::Config("rustls has no encrypted ClientHello for QUIC: use NSS".into())
-}
-
-/// The public name in the first configuration of `configs` (ECHConfigList) that names the key encapsulation `kem`, with
-/// which it is used.
-#[cfg(feature = "nss")]
-pub(crate) fn public_name(configs: &[u8], kem: u16) -> Option<String> {
-    /// Of the configurations that RFC 9849 defines.
-    const VERSION: u16 = 0xfe0d;
-    let mut list = Decoder::from(Decoder::from(configs).decode_vec(2)?);
-    while let Some(version) = list.decode_uint::<u16>() {
-        let mut contents = Decoder::from(list.decode_vec(2)?);
-        if version != VERSION {
-            continue;
-        }
-        contents.skip(1); // the configuration's number
-        let its_kem = contents.decode_uint::<u16>()?;
-        contents.skip_vec(2); // the public key
-        contents.skip_vec(2); // suites
-        contents.skip(1); // how far names are padded
-        if its_kem == kem {
-            return String::from_utf8(contents.decode_vec(1)?.to_vec()).ok();
-        }
-    }
-    None
 }

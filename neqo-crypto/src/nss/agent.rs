@@ -9,18 +9,15 @@ use std::{
     sync::Arc,
 };
 
-use nss_gk_api::{
-    SECItem,
-    p11::{PK11_ExtractKeyValue, PK11_GetKeyData},
-};
+use nss_gk_api::p11::{PK11_ExtractKeyValue, PK11_GetKeyData};
 use zeroize::Zeroizing;
 
 use super::{
     certs::{self, Credential},
     check, exp,
     ffi::{
-        self, CERTCertificate, PK11SymKey, PRBool, PRFileDesc, PRTime, SECKEYPrivateKey, SECStatus,
-        SSLAlert, option,
+        self, CERTCertificate, PK11SymKey, PRBool, PRFileDesc, PRTime, SECItem, SECKEYPrivateKey,
+        SECStatus, SSLAlert, option,
     },
     io::File,
     last_code,
@@ -61,8 +58,8 @@ struct State {
     tokens: Vec<Zeroizing<Vec<u8>>>,
     now: PRTime,
     asked: bool,
-    /// The name that the client asks for.
-    asked_name: Option<Vec<u8>>,
+    /// The name that the client asked for.
+    name: Vec<u8>,
     /// What this server puts into its tickets: early data is taken with no other's.
     mark: Vec<u8>,
 }
@@ -83,7 +80,7 @@ impl Shared {
             tokens: Vec::new(),
             now,
             asked: false,
-            asked_name: None,
+            name: Vec::new(),
             mark: Vec::new(),
         })))
     }
@@ -179,21 +176,6 @@ const unsafe extern "C" fn on_alert(
             s.alert = Some(alert.description);
         }
     }
-}
-
-unsafe extern "C" fn on_server_name(
-    _: *mut PRFileDesc,
-    names: *const SECItem,
-    _: u32,
-    arg: *mut c_void,
-) -> i32 {
-    // SAFETY: our argument; NSS lends at least one name, of as many bytes as it says.
-    unsafe {
-        if let (Some(s), Some(name)) = (state(arg), names.as_ref()) {
-            s.asked_name = Some(bytes(name.data, name.len).to_vec());
-        }
-    }
-    ffi::SSL_SNI_CURRENT_CONFIG_IS_USED
 }
 
 const unsafe extern "C" fn on_certificate(
@@ -318,6 +300,25 @@ unsafe extern "C" fn on_hello(
     } else {
         ffi::SSL_HELLO_RETRY_REJECT_0RTT
     }
+}
+
+/// Shows the name that a client asks for, behind encryption if there is any. The server stays who it is; were the name
+/// taken over, NSS would fail handshakes that resume under another one.
+unsafe extern "C" fn on_name(
+    _: *mut PRFileDesc,
+    names: *const SECItem,
+    count: u32,
+    arg: *mut c_void,
+) -> i32 {
+    // SAFETY: our argument; NSS lends `count` names.
+    unsafe {
+        if let (Some(s), Some(name)) = (state(arg), names.as_ref())
+            && count > 0
+        {
+            s.name = bytes(name.data, name.len).to_vec();
+        }
+    }
+    ffi::SSL_SNI_CURRENT_CONFIG_IS_USED
 }
 
 /// What clients and servers have in common.
@@ -512,11 +513,11 @@ impl Agent {
                 ffi::SSL_AuthCertificateHook(fd, Some(on_client_certificate), arg),
                 "client certificates",
             )?;
-            exp::hello_retry_request_callback(fd, Some(on_hello), arg)?;
             check(
-                ffi::SSL_SNISocketConfigHook(fd, Some(on_server_name), arg),
-                "the server's names",
+                ffi::SSL_SNISocketConfigHook(fd, Some(on_name), arg),
+                "the client's name for us",
             )?;
+            exp::hello_retry_request_callback(fd, Some(on_hello), arg)?;
         }
         if let Some(replay) = replay {
             // SAFETY: the file is open.
@@ -609,6 +610,12 @@ impl Agent {
         self.shared.get().peer_params.as_deref()
     }
 
+    /// The name that the client asked for, on a server.
+    pub(crate) fn asked_name(&mut self) -> Option<String> {
+        let name = self.shared.get().name.clone();
+        String::from_utf8(name).ok().filter(|n| !n.is_empty())
+    }
+
     /// True if a certificate waits for its verdict.
     pub(crate) const fn asked(&mut self) -> bool {
         self.shared.get().asked
@@ -673,11 +680,6 @@ impl Agent {
         (status == ffi::SEC_SUCCESS && chosen)
             .then(|| buf.get(..usize::try_from(len).ok()?).map(<[u8]>::to_vec))
             .flatten()
-    }
-
-    /// The name that the client asked for, on a server; the one that was encrypted, if it was.
-    pub(crate) fn asked_name(&mut self) -> Option<String> {
-        String::from_utf8(self.shared.get().asked_name.clone()?).ok()
     }
 
     /// What is known before the handshake is complete.

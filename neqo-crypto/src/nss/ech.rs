@@ -1,7 +1,7 @@
 //! Encrypted `ClientHello`: keys, and what connections do with them.
 
 use std::{
-    ffi::{CString, c_uint, c_ulong, c_void},
+    ffi::{CStr, CString, c_uint, c_ulong, c_void},
     fmt::{self, Debug, Formatter},
     ptr::null_mut,
 };
@@ -26,14 +26,14 @@ const CKM_EC_KEY_PAIR_GEN: c_ulong = 0x1040;
 const CKF_DERIVE: c_ulong = 0x8_0000;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 /// DHKEM(X25519, HKDF-SHA256)
-pub(crate) const KEM: u16 = 0x20;
-/// Names up to this length are padded to it: the longest of most hosts. NSS takes no 0.
-const MAX_NAME: c_uint = 64;
+const KEM: c_uint = 0x20;
 /// HKDF-SHA256 with AES-128-GCM, and with ChaCha20-Poly1305.
 const SUITES: [HpkeSymmetricSuite; 2] = [
     HpkeSymmetricSuite { kdf: 1, aead: 1 },
     HpkeSymmetricSuite { kdf: 1, aead: 3 },
 ];
+/// Clients pad names to this length, in bytes, so that theirs does not tell them apart.
+const MAX_NAME: c_uint = 64;
 /// The longest encoding that is expected, in bytes.
 const MAX_CONFIGS: usize = 1024;
 
@@ -73,7 +73,7 @@ impl EchKeyPair {
                 id,
                 name.as_ptr(),
                 MAX_NAME,
-                KEM.into(),
+                KEM,
                 *public,
                 SUITES.as_ptr(),
                 count(&SUITES)?,
@@ -162,6 +162,17 @@ impl Agent {
                 count(&keys.configs)?,
             )
         }
+    }
+
+    /// The name to verify the server's certificate for, if it did not accept encrypted `ClientHello`.
+    pub(crate) fn ech_public_name(&self) -> Res<Option<String>> {
+        let name = self.preliminary()?.ech_public_name;
+        if name.is_null() {
+            return Ok(None);
+        }
+        // SAFETY: NSS lends a string that ends with NUL until the file is used again.
+        let name = unsafe { CStr::from_ptr(name) };
+        Ok(Some(name.to_string_lossy().into_owned()))
     }
 
     /// What the server wants to be asked by next time; empty if by no encrypted `ClientHello`.

@@ -52,6 +52,7 @@ pub(super) const SSL_SECRET_WRITE: c_uint = 2;
 /// `SSLNextProtoState`
 pub(super) const SSL_NEXT_PROTO_NEGOTIATED: c_uint = 1;
 pub(super) const SSL_NEXT_PROTO_SELECTED: c_uint = 3;
+pub(super) const SSL_SNI_CURRENT_CONFIG_IS_USED: i32 = -1;
 /// `SSLHelloRetryRequestAction`
 pub(super) const SSL_HELLO_RETRY_ACCEPT: c_uint = 1;
 pub(super) const SSL_HELLO_RETRY_REJECT_0RTT: c_uint = 3;
@@ -75,7 +76,8 @@ pub(super) type Transfer = Option<unsafe extern "C" fn(*mut PRFileDesc, *mut c_v
 pub(super) type SocketTransfer =
     Option<unsafe extern "C" fn(*mut PRFileDesc, *mut c_void, i32, c_int, u32) -> i32>;
 /// `getsockname` and `getpeername`
-pub(super) type NameFn = Option<unsafe extern "C" fn(*mut PRFileDesc, *mut NetAddrInet) -> c_int>;
+pub(super) type AddressFn =
+    Option<unsafe extern "C" fn(*mut PRFileDesc, *mut NetAddrInet) -> c_int>;
 
 /// What a layer does when called.
 #[repr(C)]
@@ -91,8 +93,8 @@ pub(super) struct PRIOMethods {
     pub(super) send: SocketTransfer,
     /// `recvfrom` to `transmitfile`
     pub(super) unused_2: [Unused; 5],
-    pub(super) getsockname: NameFn,
-    pub(super) getpeername: NameFn,
+    pub(super) getsockname: AddressFn,
+    pub(super) getpeername: AddressFn,
     pub(super) unused_3: [Unused; 2],
     pub(super) getsocketoption: Option<unsafe extern "C" fn(*mut PRFileDesc, *mut c_void) -> c_int>,
     pub(super) setsocketoption:
@@ -217,10 +219,6 @@ pub(super) struct SECMODModule {
 
 pub(super) type AuthCertificateFn =
     unsafe extern "C" fn(*mut c_void, *mut PRFileDesc, PRBool, PRBool) -> SECStatus;
-pub(super) type ServerNameFn =
-    unsafe extern "C" fn(*mut PRFileDesc, *const SECItem, u32, *mut c_void) -> i32;
-/// What a [`ServerNameFn`] answers when the certificate is right as it is.
-pub(super) const SSL_SNI_CURRENT_CONFIG_IS_USED: i32 = -1;
 pub(super) type ClientAuthFn = unsafe extern "C" fn(
     *mut c_void,
     *mut PRFileDesc,
@@ -228,6 +226,8 @@ pub(super) type ClientAuthFn = unsafe extern "C" fn(
     *mut *mut CERTCertificate,
     *mut *mut SECKEYPrivateKey,
 ) -> SECStatus;
+pub(super) type NameFn =
+    unsafe extern "C" fn(*mut PRFileDesc, *const SECItem, u32, *mut c_void) -> i32;
 pub(super) type AlertFn = unsafe extern "C" fn(*const PRFileDesc, *mut c_void, *const SSLAlert);
 pub(super) type RecordWriteFn =
     unsafe extern "C" fn(*mut PRFileDesc, u16, c_uint, *const u8, c_uint, *mut c_void) -> SECStatus;
@@ -325,6 +325,11 @@ unsafe extern "C" {
         f: Option<AuthCertificateFn>,
         arg: *mut c_void,
     ) -> SECStatus;
+    pub(super) fn SSL_SNISocketConfigHook(
+        fd: *mut PRFileDesc,
+        f: Option<NameFn>,
+        arg: *mut c_void,
+    ) -> SECStatus;
     pub(super) fn SSL_GetClientAuthDataHook(
         fd: *mut PRFileDesc,
         f: Option<ClientAuthFn>,
@@ -340,11 +345,6 @@ unsafe extern "C" {
         fd: *mut PRFileDesc,
         info: *mut SSLPreliminaryChannelInfo,
         len: c_uint,
-    ) -> SECStatus;
-    pub(super) fn SSL_SNISocketConfigHook(
-        fd: *mut PRFileDesc,
-        f: Option<ServerNameFn>,
-        arg: *mut c_void,
     ) -> SECStatus;
     pub(super) fn SSL_PeerCertificateChain(fd: *mut PRFileDesc) -> *mut CERTCertList;
     pub(super) fn SSL_PeerStapledOCSPResponses(fd: *mut PRFileDesc) -> *const SECItemArray;
@@ -420,12 +420,25 @@ unsafe extern "C" {
         parent: *mut SECMODModule,
         recurse: PRBool,
     ) -> *mut SECMODModule;
+    pub(super) fn PK11_SignatureLen(key: *mut SECKEYPrivateKey) -> c_int;
+    pub(super) fn PK11_Sign(
+        key: *mut SECKEYPrivateKey,
+        signature: *mut SECItem,
+        digest: *const SECItem,
+    ) -> SECStatus;
+    pub(super) fn PK11_Verify(
+        key: *mut SECKEYPublicKey,
+        signature: *const SECItem,
+        digest: *const SECItem,
+        wincx: *mut c_void,
+    ) -> SECStatus;
     pub(super) fn CERT_ExtractPublicKey(cert: *mut CERTCertificate) -> *mut SECKEYPublicKey;
     pub(super) fn CERT_GetCertChainFromCert(
         cert: *mut CERTCertificate,
         time: PRTime,
         usage: c_uint,
     ) -> *mut CERTCertList;
+    #[cfg(not(feature = "rustls"))]
     pub(super) fn SECKEY_EncodeDERSubjectPublicKeyInfo(key: *const SECKEYPublicKey)
     -> *mut SECItem;
 

@@ -36,7 +36,7 @@ pub(crate) use agent::{Agent, Common, Epoch, Failure, Output};
 pub(crate) use capabilities::supported_groups;
 pub use capabilities::{Capabilities, capabilities};
 pub(crate) use certs::Credential;
-pub(crate) use ech::{EchKeyPair, KEM};
+pub(crate) use ech::EchKeyPair;
 #[cfg(any(test, not(feature = "rustls")))]
 pub(crate) use keygen::SigningKey;
 pub(crate) use tickets::{AntiReplay, renew, secret, start_server_memory};

@@ -21,9 +21,8 @@ use crate::{
     auth::AuthenticationStatus,
     client::ClientBuilder,
     constants::Level,
-    ech,
     error::{Error, Res, alert},
-    nss::{self, Agent, Common, Credential, KEM},
+    nss::{self, Agent, Common, Credential},
     session::{Event, Events, Info, PeerChain, ResumptionToken, Session},
     settings::Settings,
     verify::Verification,
@@ -125,7 +124,6 @@ impl ClientFactory {
             binding,
             name,
             sni,
-            ech_public_name: None,
             resumed,
             state: State::Idle,
             verdict: Verdict::NotDue,
@@ -157,8 +155,6 @@ struct ClientSession {
     name: String,
     /// Whether the name is one that the server is told.
     sni: bool,
-    /// The name that the certificate is for when the server does not accept an encrypted `ClientHello`.
-    ech_public_name: Option<String>,
     /// What to resume, and until when.
     resumed: Option<(Token, Instant)>,
     state: State,
@@ -285,9 +281,7 @@ impl ClientSession {
         let (ocsp, timestamps) = self.engine.agent.stapled();
         let chain = PeerChain::new(self.engine.agent.chain()).with_stapled(ocsp, timestamps);
         self.chain = Some(chain.clone());
-        // NSS tells the name too, but older ones do not any more by now.
-        let accepted = self.info.as_ref().is_some_and(Info::ech_accepted);
-        let fallback = self.ech_public_name.clone().filter(|_| !accepted);
+        let fallback = self.engine.agent.ech_public_name()?;
         if let Some(name) = &fallback {
             out.push(Event::EchFallback(name.clone()));
         }
@@ -328,9 +322,7 @@ impl Session for ClientSession {
         if self.state != State::Idle {
             return Err(Error::State);
         }
-        self.engine.agent.enable_ech(configs)?;
-        self.ech_public_name = ech::public_name(configs, KEM);
-        Ok(())
+        self.engine.agent.enable_ech(configs)
     }
 
     fn start(&mut self, now: Instant, out: &mut Events) -> Res<()> {

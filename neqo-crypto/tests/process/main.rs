@@ -1,0 +1,395 @@
+//! What needs a process of its own: tickets that outlive one, NSS with a database, and a search for leaks.
+//!
+//! Without an argument this runs itself with the first two of these. The last, `sessions 10000`, is for
+//! `neqo-crypto/nss/leaks.sh`, which runs it under LeakSanitizer.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test without harness"
+)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a base for the times that tests pass in"
+)]
+
+use std::{
+    env,
+    io::{self, Read, Write},
+    path::Path,
+    process::{Command, ExitCode, Stdio},
+    time::{Duration, Instant},
+};
+
+use neqo_crypto::{
+    Client, ClientCertificate, EchKeys, Event, Events, Group, Identity, Level, Provider,
+    ResumptionToken, Server, Session, Verification,
+};
+
+const NAME: &str = "example.com";
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn main() -> ExitCode {
+    let mode = env::args().nth(1).filter(|a| !a.starts_with('-'));
+    match mode.as_deref() {
+        Some("resume") => resume(),
+        Some("database") => database(Path::new(&env::args().nth(2).unwrap())),
+        Some("sessions") => sessions(env::args().nth(2).unwrap().parse().unwrap()),
+        _ => {
+            ticket_across_processes();
+            println!("ticket_across_processes ... ok");
+            identity_in_a_database();
+            println!("identity_in_a_database ... ok");
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn alpn() -> Vec<Vec<u8>> {
+    vec![b"h3".to_vec()]
+}
+
+fn client() -> Client {
+    let builder = Client::builder().provider(Provider::Nss);
+    let builder = builder.enable_early_data(true);
+    builder
+        .verification(Verification::Insecure)
+        .build()
+        .unwrap()
+}
+
+/// What came out of a session.
+#[derive(Default)]
+struct Seen {
+    crypto: Vec<(Level, Vec<u8>)>,
+    tickets: Vec<ResumptionToken>,
+    early: bool,
+    complete: bool,
+    hello: bool,
+}
+
+impl Seen {
+    fn absorb(&mut self, events: &mut Events) {
+        while let Some(event) = events.pop() {
+            match event {
+                Event::Crypto { level, data } => self.crypto.push((level, data)),
+                Event::Ticket(t) => self.tickets.push(t),
+                Event::Secret(s) => self.early |= s.level == Level::ZeroRtt,
+                Event::Complete => self.complete = true,
+                Event::ClientHello(_) => self.hello = true,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Gives a server what its client said.
+fn serve(server: &mut dyn Session, seen: &mut Seen, level: Level, data: &[u8], now: Instant) {
+    let mut out = Events::default();
+    let answered = seen.hello;
+    server.read(level, data, now, &mut out).unwrap();
+    seen.absorb(&mut out);
+    if seen.hello && !answered {
+        server.set_local_params(b"server", now, &mut out).unwrap();
+        seen.absorb(&mut out);
+    }
+}
+
+/// Connects; gives what the client saw.
+fn connect(client: &mut dyn Session, server: &mut dyn Session) -> Seen {
+    let now = Instant::now();
+    let (mut c, mut s) = (Seen::default(), Seen::default());
+    let mut out = Events::default();
+    client.start(now, &mut out).unwrap();
+    server.start(now, &mut out).unwrap();
+    c.absorb(&mut out);
+    while !c.crypto.is_empty() || !s.crypto.is_empty() {
+        for (level, data) in c.crypto.split_off(0) {
+            serve(server, &mut s, level, &data, now);
+        }
+        for (level, data) in s.crypto.split_off(0) {
+            client.read(level, &data, now, &mut out).unwrap();
+            c.absorb(&mut out);
+        }
+    }
+    assert!(c.complete && s.complete);
+    c
+}
+
+fn send(to: &mut dyn Write, tag: u8, data: &[u8]) {
+    let len = u32::try_from(data.len()).unwrap();
+    to.write_all(&[tag]).unwrap();
+    to.write_all(&len.to_be_bytes()).unwrap();
+    to.write_all(data).unwrap();
+    to.flush().unwrap();
+}
+
+fn receive(from: &mut dyn Read) -> (u8, Vec<u8>) {
+    let mut head = [0; 5];
+    from.read_exact(&mut head).unwrap();
+    let len = u32::from_be_bytes([head[1], head[2], head[3], head[4]]);
+    let mut data = vec![0; usize::try_from(len).unwrap()];
+    from.read_exact(&mut data).unwrap();
+    (head[0], data)
+}
+
+const TOKEN: u8 = 10;
+const OUTCOME: u8 = 11;
+
+fn level(tag: u8) -> Level {
+    [
+        Level::Initial,
+        Level::ZeroRtt,
+        Level::Handshake,
+        Level::OneRtt,
+    ][usize::from(tag)]
+}
+
+fn tag(level: Level) -> u8 {
+    level as u8
+}
+
+/// A client in a process of its own resumes what another process's client left, with early data.
+fn ticket_across_processes() {
+    let identity = Identity::self_signed(&[NAME]).unwrap();
+    let server = Server::builder(identity).provider(Provider::Nss);
+    let server = server.enable_early_data(true).build().unwrap();
+    let mut first = client().session(NAME, &alpn(), b"client").unwrap();
+    let seen = connect(&mut *first, &mut *server.session(&alpn()).unwrap());
+    let token = seen.tickets.first().expect("a ticket");
+
+    let mut child = Command::new(env::current_exe().unwrap())
+        .arg("resume")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut to, mut from) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    send(&mut to, TOKEN, token.as_ref());
+    let now = Instant::now();
+    let mut session = server.session(&alpn()).unwrap();
+    session.start(now, &mut Events::default()).unwrap();
+    let mut seen = Seen::default();
+    let outcome = loop {
+        let (kind, data) = receive(&mut from);
+        if kind == OUTCOME {
+            break data;
+        }
+        serve(&mut *session, &mut seen, level(kind), &data, now);
+        for (level, data) in seen.crypto.split_off(0) {
+            send(&mut to, tag(level), &data);
+        }
+    };
+    drop(to);
+    assert!(child.wait().unwrap().success());
+    assert_eq!(outcome, [1, 1], "resumed, early data");
+    let info = session.info().unwrap();
+    assert!(seen.complete && info.resumed() && info.early_data_accepted());
+}
+
+/// The other process of [`ticket_across_processes`].
+fn resume() {
+    let (mut from, mut to) = (io::stdin().lock(), io::stdout().lock());
+    let (TOKEN, token) = receive(&mut from) else {
+        panic!("no token");
+    };
+    let now = Instant::now();
+    let token = ResumptionToken::new(token, now + HOUR, true);
+    let mut session = client().resume(NAME, &alpn(), b"client", &token).unwrap();
+    let (mut seen, mut out) = (Seen::default(), Events::default());
+    session.start(now, &mut out).unwrap();
+    seen.absorb(&mut out);
+    loop {
+        for (level, data) in seen.crypto.split_off(0) {
+            send(&mut to, tag(level), &data);
+        }
+        if seen.complete {
+            break;
+        }
+        let (kind, data) = receive(&mut from);
+        session.read(level(kind), &data, now, &mut out).unwrap();
+        seen.absorb(&mut out);
+    }
+    let info = session.info().unwrap();
+    let outcome = [info.resumed(), seen.early && info.early_data_accepted()];
+    send(&mut to, OUTCOME, &outcome.map(u8::from));
+}
+
+/// Makes sessions, at least `count` of them, that end in every way, and keeps none.
+fn sessions(count: usize) {
+    let server = |ech: Option<&EchKeys>| {
+        let identity = Identity::self_signed(&[NAME]).unwrap();
+        let builder = Server::builder(identity)
+            .provider(Provider::Nss)
+            .enable_early_data(true)
+            .client_certificate(ClientCertificate::Requested);
+        let builder = match ech {
+            Some(keys) => builder.ech(keys.clone()),
+            None => builder.groups(&[Group::Secp384r1, Group::X25519]),
+        };
+        builder.build().unwrap()
+    };
+    let keys = EchKeys::generate(Provider::Nss, 1, "public.example").unwrap();
+    let (plain, encrypting) = (server(None), server(Some(&keys)));
+    let mut made = 0;
+    while made < count {
+        let client = client();
+        let session = || client.session(NAME, &alpn(), b"client").unwrap();
+        let seen = connect(&mut *session(), &mut *plain.session(&alpn()).unwrap());
+        // Resumed, with early data.
+        let token = seen.tickets.first().expect("a ticket");
+        let mut resumed = client.resume(NAME, &alpn(), b"client", token).unwrap();
+        connect(&mut *resumed, &mut *plain.session(&alpn()).unwrap());
+        assert!(resumed.info().unwrap().resumed());
+        // Encrypted, and not.
+        let mut hidden = session();
+        hidden.enable_ech(keys.configs()).unwrap();
+        connect(&mut *hidden, &mut *encrypting.session(&alpn()).unwrap());
+        assert!(hidden.info().unwrap().ech_accepted());
+        let mut out = Events::default();
+        let mut hidden = session();
+        hidden.enable_ech(keys.configs()).unwrap();
+        assert!(!finishes(
+            &mut *hidden,
+            &mut *plain.session(&alpn()).unwrap(),
+            usize::MAX
+        ));
+        // Abandoned: at the start, and before the verdict.
+        session().start(Instant::now(), &mut out).unwrap();
+        drop(session());
+        let host = Client::builder().provider(Provider::Nss);
+        let host = host.verification(Verification::Host).build().unwrap();
+        let mut asking = host.session(NAME, &alpn(), b"client").unwrap();
+        assert!(!finishes(
+            &mut *asking,
+            &mut *plain.session(&alpn()).unwrap(),
+            usize::MAX
+        ));
+        // With an error somewhere.
+        for at in [10, 60, 130, 400, 900] {
+            assert!(!finishes(
+                &mut *session(),
+                &mut *plain.session(&alpn()).unwrap(),
+                at
+            ));
+        }
+        made += 22;
+    }
+    println!("{made} sessions");
+}
+
+/// Whether a client and a server come to an end, of whose bytes the one at `spoiled` is changed.
+fn finishes(client: &mut dyn Session, server: &mut dyn Session, spoiled: usize) -> bool {
+    let now = Instant::now();
+    let (mut c, mut s) = (Seen::default(), Seen::default());
+    let mut out = Events::default();
+    client.start(now, &mut out).unwrap();
+    server.start(now, &mut out).unwrap();
+    c.absorb(&mut out);
+    let mut carried = 0;
+    let mut carry = |data: &mut [u8]| {
+        if let Some(byte) = spoiled.checked_sub(carried).and_then(|at| data.get_mut(at)) {
+            *byte ^= 0x15;
+        }
+        carried += data.len();
+    };
+    while !c.crypto.is_empty() || !s.crypto.is_empty() {
+        for (level, mut data) in c.crypto.split_off(0) {
+            carry(&mut data);
+            let answered = s.hello;
+            if server.read(level, &data, now, &mut out).is_err() {
+                return false;
+            }
+            s.absorb(&mut out);
+            if s.hello && !answered && server.set_local_params(b"server", now, &mut out).is_err() {
+                return false;
+            }
+            s.absorb(&mut out);
+        }
+        for (level, mut data) in s.crypto.split_off(0) {
+            carry(&mut data);
+            if client.read(level, &data, now, &mut out).is_err() {
+                return false;
+            }
+            c.absorb(&mut out);
+        }
+    }
+    c.complete && s.complete
+}
+
+fn run(program: &str, args: &[&str]) {
+    let status = Command::new(program)
+        .args(args)
+        .stdout(Stdio::null())
+        .status();
+    let status = status.unwrap_or_else(|e| {
+        eprintln!("{program} (of the package libnss3-tools or nss-tools): {e}");
+        panic!("{program} is needed");
+    });
+    assert!(status.success(), "{program} {args:?}");
+}
+
+/// A server whose key is in a database, made by NSS's own tool.
+fn identity_in_a_database() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_str().unwrap();
+    let db = format!("sql:{path}");
+    let noise = dir.path().join("noise");
+    std::fs::write(&noise, path.repeat(20)).unwrap();
+    run("certutil", &["-N", "-d", &db, "--empty-password"]);
+    run(
+        "certutil",
+        &[
+            "-S",
+            "-d",
+            &db,
+            "-n",
+            "key",
+            "-s",
+            "CN=example.com",
+            "-8",
+            NAME,
+            "-x",
+            "-t",
+            "CT,,",
+            "-k",
+            "ec",
+            "-q",
+            "nistp256",
+            "-z",
+            noise.to_str().unwrap(),
+        ],
+    );
+    let status = Command::new(env::current_exe().unwrap())
+        .args(["database", path])
+        .status();
+    assert!(status.unwrap().success());
+}
+
+/// The other process of [`identity_in_a_database`].
+fn database(dir: &Path) {
+    assert!(neqo_crypto::init_db(Path::new("/no/such/directory")).is_err());
+    neqo_crypto::init_db(dir).unwrap();
+    assert!(Identity::nss_nickname("nobody").is_err());
+    let identity = Identity::nss_nickname("key").unwrap();
+    let hash = identity.sha256();
+    let server = Server::builder(identity.clone()).provider(Provider::Nss);
+    let server = server.build().unwrap();
+    for verification in [
+        Verification::PinSha256(vec![hash]),
+        // The database trusts it.
+        Verification::Platform,
+    ] {
+        let client = Client::builder().provider(Provider::Nss);
+        let client = client.verification(verification).build().unwrap();
+        let mut session = client.session(NAME, &alpn(), b"client").unwrap();
+        connect(&mut *session, &mut *server.session(&alpn()).unwrap());
+        assert_eq!(session.peer_certificate().unwrap().leaf_sha256(), hash);
+    }
+    #[cfg(feature = "rustls")]
+    assert!(
+        Server::builder(identity)
+            .provider(Provider::Rustls)
+            .build()
+            .is_err()
+    );
+}
