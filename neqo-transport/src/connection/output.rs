@@ -421,14 +421,9 @@ impl Connection {
             space.probe_sent();
             self.idle.on_sent(turn.now);
         }
-        let path = self.paths.get_mut(turn.path);
-        path.sender.on_packet_sent(&sent);
-        path.ecn.on_sent(turn.mark);
-        if sent.mtu_probe {
-            path.pmtud.probe_sent(pn, size);
-            self.stats.pmtud_tx += 1;
-        }
+        self.paths.get_mut(turn.path).on_packet_sent(&sent);
         self.stats.packets_tx += 1;
+        self.stats.pmtud_tx += u64::from(sent.mtu_probe);
         written.in_flight += if in_flight { size } else { 0 };
         written.last = Some(id);
         Ok(())

@@ -87,6 +87,15 @@ impl Path {
         }
     }
 
+    /// A packet was sent on this path.
+    pub fn on_packet_sent(&mut self, p: &SentPacket) {
+        self.sender.on_packet_sent(p);
+        self.ecn.on_sent(p.ecn);
+        if p.mtu_probe {
+            self.pmtud.probe_sent(p.pn, p.size.into());
+        }
+    }
+
     /// A packet that was sent on this path arrived.
     pub fn on_packet_acked(&mut self, p: &SentPacket, stats: &mut Stats) {
         self.sender.on_packet_acked(p);

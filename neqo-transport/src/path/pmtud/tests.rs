@@ -123,7 +123,7 @@ fn three_losses_end_the_search() {
     expected.extend([1420].repeat(MAX_PROBES.into()));
     assert_eq!(f.probes, expected);
     // Until it is time to try again.
-    f.now += RAISE_AFTER - Duration::from_secs(1);
+    f.now += RAISE_AFTER.saturating_sub(Duration::from_secs(1));
     f.search();
     assert_eq!(f.probes, expected);
     f.now += Duration::from_secs(1);

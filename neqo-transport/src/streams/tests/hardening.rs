@@ -292,7 +292,7 @@ fn a_peer_that_lies_about_the_first_packet_of_each_stream() {
         let told = StreamEvent::SendStreamWritable { stream_id: honest };
         assert_eq!(e.events(), [told]);
     }
-    assert_eq!(e.s.send_bytes(honest, chunk.clone()), Ok(SEND_FLOOR));
+    assert_eq!(e.s.send_bytes(honest, chunk), Ok(SEND_FLOOR));
 
     // Once what was held back arrives, all who waited are told, and can send.
     e.acked(&kept[&ids[0]]);
