@@ -148,7 +148,7 @@ fn reordering_is_not_loss() {
         // round trip of §6.1.2 is 25 ms, which the queue's ups and downs do not reach either.
         let link = Link::new(100 * MS)
             .bottleneck(Bottleneck::new(10_000_000, 1_000_000))
-            .reorder(Chance::percent(1), MS);
+            .reorder(Chance::percent(2), MS);
         let outcome = over(seed, link, Requests::new(1, 0, MB));
         assert!(outcome.summary.between(1, 0).held_back > 0);
         assert_eq!(outcome.server.congestion_events, 0);
