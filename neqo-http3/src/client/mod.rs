@@ -308,8 +308,7 @@ mod tests {
             events.push_back(token(n));
         }
         let newest = (100 - u8::try_from(MAX_WAITING_TOKENS).unwrap()..100).map(token);
-        let expected: Vec<_> = [Http3ClientEvent::RequestsCreatable]
-            .into_iter()
+        let expected: Vec<_> = std::iter::once(Http3ClientEvent::RequestsCreatable)
             .chain(newest)
             .collect();
         assert_eq!(Vec::from(events), expected);

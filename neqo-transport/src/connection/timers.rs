@@ -71,7 +71,7 @@ impl Connection {
         let path = self.paths.primary();
         let wants = self.spaces.iter().any(|(_, s)| s.crypto.wants_to_send())
             || self.app_wants_to_send(self.paths.primary_id());
-        let open = path.sender.available() >= path.mtu;
+        let open = path.sender.available() >= path.mtu();
         path.sender
             .pacing_deadline(now, &path.rtt)
             .filter(|_| wants && open)

@@ -223,6 +223,9 @@ impl<T: Copy> Loss<T> {
                 continue;
             }
             self.remember(front.pn, now, rtt);
+            //= rfc9000#section-14.4
+            //# PMTU probe is therefore not a reliable indication of congestion and SHOULD NOT
+            //# trigger a congestion control reaction
             if !front.mtu_probe {
                 out.congestion = Some(front.time);
             }

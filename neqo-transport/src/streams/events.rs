@@ -149,11 +149,16 @@ impl Streams {
                     app_error,
                 })
             }
-            Told::WRITABLE => stream
-                .send
-                .as_ref()
-                .is_some_and(|s| s.space(left) > 0)
-                .then_some(StreamEvent::SendStreamWritable { stream_id }),
+            Told::WRITABLE => {
+                let send = stream.send.as_mut()?;
+                if send.space(left) > 0 {
+                    return Some(StreamEvent::SendStreamWritable { stream_id });
+                }
+                // Another stream has taken the connection's room meanwhile.
+                send.note_starved(left);
+                self.note_crowded(slot);
+                None
+            }
             Told::COMPLETE => Some(StreamEvent::SendStreamComplete { stream_id }),
             _ => None,
         }

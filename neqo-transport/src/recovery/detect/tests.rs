@@ -176,6 +176,9 @@ fn packets_not_in_flight_are_forgotten_and_not_lost() {
     assert_eq!(f.loss.sent.len(), 0);
 }
 
+//= rfc9000#section-14.4 type=test
+//# PMTU probe is therefore not a reliable indication of congestion and SHOULD NOT
+//# trigger a congestion control reaction
 #[test]
 fn a_lost_mtu_probe_is_no_congestion() {
     let mut f = Fixture::new();

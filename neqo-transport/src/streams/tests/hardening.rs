@@ -254,32 +254,43 @@ fn drain_all_but_the_first(e: &mut End, kept: &mut BTreeMap<StreamId, Packet>) {
     }
 }
 
-#[test]
-fn a_peer_that_lies_about_the_first_packet_of_each_stream() {
-    const WIDEST: u64 = 1 << 30;
-    let mut e = Pair::with(WIDE, limits(WIDEST, WIDEST, 100)).client;
+/// Fills the streams until none of them takes any more.
+fn fill(e: &mut End, ids: &[StreamId], kept: &mut BTreeMap<StreamId, Packet>) {
     let chunk = Bytes::from(vec![0; MAX_SEND_UNSENT]);
-    let ids: Vec<_> = (0..10).map(|_| uni(&mut e)).collect();
-    let mut kept = BTreeMap::new();
     loop {
         let before = e.s.room.held();
-        for id in &ids {
+        for id in ids {
             // One stream to a packet, so that the first of each can be told.
             while e.s.send_bytes(*id, chunk.clone()).unwrap() > 0 {}
-            drain_all_but_the_first(&mut e, &mut kept);
+            drain_all_but_the_first(e, kept);
         }
         if e.s.room.held() == before {
             break;
         }
-        e.events();
     }
+}
+
+/// An end that holds all it may, for the streams that are returned.
+fn crowded() -> (End, Vec<StreamId>, BTreeMap<StreamId, Packet>) {
+    const WIDEST: u64 = 1 << 30;
+    let mut e = Pair::with(WIDE, limits(WIDEST, WIDEST, 100)).client;
+    let ids: Vec<_> = (0..10).map(|_| uni(&mut e)).collect();
+    let mut kept = BTreeMap::new();
+    fill(&mut e, &ids, &mut kept);
+    e.events();
+    (e, ids, kept)
+}
+
+#[test]
+fn a_peer_that_lies_about_the_first_packet_of_each_stream() {
+    let (mut e, ids, kept) = crowded();
+    let chunk = Bytes::from(vec![0; MAX_SEND_UNSENT]);
     assert_eq!(kept.len(), ids.len());
     let held = e.s.room.held();
     assert!(held >= MAX_SEND_HELD, "{held}");
     let floors = ids.len() * SEND_FLOOR;
     assert!(held <= MAX_SEND_HELD + floors as u64, "{held}");
     assert!(ids.iter().all(|id| e.s.avail_send_space(*id) == Ok(0)));
-    e.events();
 
     // Another stream goes on within its floor: it is told each time that what it sent arrived.
     let honest = uni(&mut e);
@@ -292,7 +303,7 @@ fn a_peer_that_lies_about_the_first_packet_of_each_stream() {
         let told = StreamEvent::SendStreamWritable { stream_id: honest };
         assert_eq!(e.events(), [told]);
     }
-    assert_eq!(e.s.send_bytes(honest, chunk.clone()), Ok(SEND_FLOOR));
+    assert_eq!(e.s.send_bytes(honest, chunk), Ok(SEND_FLOOR));
 
     // Once what was held back arrives, all who waited are told, and can send.
     e.acked(&kept[&ids[0]]);
@@ -312,4 +323,24 @@ fn a_peer_that_lies_about_the_first_packet_of_each_stream() {
     .unwrap();
     assert!(e.s.room.held() < before - (4 << 20));
     assert!(e.s.consistent());
+}
+
+#[test]
+fn who_comes_too_late_for_the_room_is_told_again() {
+    let (mut e, ids, kept) = crowded();
+    let chunk = Bytes::from(vec![0; MAX_SEND_UNSENT]);
+    // Room for all, which one takes before the others hear of it.
+    e.acked(&kept[&ids[0]]);
+    while e.s.send_bytes(ids[0], chunk.clone()).unwrap() > 0 {
+        drop(e.write_all());
+    }
+    assert_eq!(e.s.room.left(), 0);
+    assert_eq!(e.events(), [], "nobody can write");
+    // The next time they are told.
+    e.acked(&kept[&ids[1]]);
+    let told = e.events();
+    for id in &ids[2..] {
+        let writable = StreamEvent::SendStreamWritable { stream_id: *id };
+        assert!(told.contains(&writable), "{id} in {told:?}");
+    }
 }
