@@ -2,7 +2,11 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use clap::ValueEnum;
+use clap::{
+    ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use neqo_crypto::Provider;
 
 /// An application protocol over QUIC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -47,4 +51,10 @@ pub enum Congestion {
     Cubic,
     /// RFC 9002 §7.
     Newreno,
+}
+
+/// Reads the name of a TLS library that is compiled in.
+pub fn provider() -> impl TypedValueParser<Value = Provider> {
+    let names = Provider::ALL.iter().map(|&p| <&'static str>::from(p));
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<Provider>())
 }

@@ -1,7 +1,9 @@
 //! The choice of a TLS library, by value.
 
 /// A TLS library that sessions stand on. All of those compiled in can be used side by side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::Display, strum::EnumString)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, strum::Display, strum::EnumString, strum::IntoStaticStr,
+)]
 #[strum(serialize_all = "lowercase")]
 pub enum Provider {
     /// rustls with aws-lc-rs.

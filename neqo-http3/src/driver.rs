@@ -15,6 +15,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Notice {
     AuthenticationNeeded,
+    EchFallbackAuthenticationNeeded(String),
     ResumptionToken(neqo_crypto::ResumptionToken),
     StateChange(Http3State),
 }
@@ -72,6 +73,9 @@ impl Driver {
             }
             ConnectionEvent::SendStreamComplete { .. } => return None,
             ConnectionEvent::AuthenticationNeeded => return Some(Notice::AuthenticationNeeded),
+            ConnectionEvent::EchFallbackAuthenticationNeeded { public_name } => {
+                return Some(Notice::EchFallbackAuthenticationNeeded(public_name));
+            }
             ConnectionEvent::ResumptionToken(token) => return Some(Notice::ResumptionToken(token)),
             ConnectionEvent::StateChange(state) => return self.on_state(&state, quic, now),
         };

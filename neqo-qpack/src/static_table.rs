@@ -25,9 +25,14 @@ pub(crate) enum Found {
 
 /// Looks a field line up.
 pub(crate) fn find(name: &[u8], value: &[u8]) -> Found {
-    let start = BY_NAME.partition_point(|&i| TABLE[usize::from(i)].0 < name);
+    let (Some(&from), Some(&to)) = (BY_LENGTH.get(name.len()), BY_LENGTH.get(name.len() + 1))
+    else {
+        return Found::Nothing;
+    };
+    let group = BY_NAME.get(from.into()..to.into()).unwrap_or_default();
+    let start = group.partition_point(|&i| TABLE[usize::from(i)].0 < name);
     let mut first = None;
-    for &i in BY_NAME.iter().skip(start) {
+    for &i in group.iter().skip(start) {
         let (n, v) = TABLE[usize::from(i)];
         if n != name {
             break;
@@ -40,12 +45,18 @@ pub(crate) fn find(name: &[u8], value: &[u8]) -> Found {
     first.map_or(Found::Nothing, |i| Found::Name(i.into()))
 }
 
-/// Indices in the order of names; those of one name in their own order.
+/// Indices in the order of names, the shortest first; those of one name in their own order.
 static BY_NAME: [u8; LEN] = sort();
+
+/// No name is longer.
+const LONGEST: usize = 32;
+
+/// Where in [`BY_NAME`] the names of each length begin: most lengths have a few, some none.
+static BY_LENGTH: [u8; LONGEST + 2] = starts();
 
 const fn less(a: &[u8], b: &[u8]) -> bool {
     let mut i = 0;
-    while i < a.len() && i < b.len() {
+    while a.len() == b.len() && i < a.len() {
         if a[i] != b[i] {
             return a[i] < b[i];
         }
@@ -68,6 +79,22 @@ const fn sort() -> [u8; LEN] {
         n += 1;
     }
     order
+}
+
+const fn starts() -> [u8; LONGEST + 2] {
+    let mut starts = [0; LONGEST + 2];
+    let mut n = 0;
+    while n < LEN {
+        // One more shorter name for all greater lengths; longer ones than the longest do not compile.
+        let mut len = TABLE[n].0.len() + 1;
+        assert!(len <= LONGEST + 1);
+        while len < starts.len() {
+            starts[len] += 1;
+            len += 1;
+        }
+        n += 1;
+    }
+    starts
 }
 
 static TABLE: [Entry; LEN] = [
@@ -204,7 +231,8 @@ mod tests {
             assert!(!std::mem::replace(&mut seen[usize::from(i)], true));
         }
         assert!(BY_NAME.windows(2).all(|w| {
-            let key = |i: u8| (TABLE[usize::from(i)].0, i);
+            let name = |i: u8| TABLE[usize::from(i)].0;
+            let key = |i: u8| (name(i).len(), name(i), i);
             key(w[0]) < key(w[1])
         }));
     }

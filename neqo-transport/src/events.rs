@@ -6,6 +6,7 @@ use neqo_crypto::ResumptionToken;
 
 use crate::{
     AppError,
+    config::limits,
     connection::State,
     stream_id::{StreamId, StreamType},
     streams::StreamEvent,
@@ -16,6 +17,13 @@ use crate::{
 pub enum ConnectionEvent {
     /// The host decides on the peer's certificate: see `Connection::authenticated`.
     AuthenticationNeeded,
+    /// The same when the server did not accept an encrypted `ClientHello`: the certificate is to be judged for its
+    /// public name. Whatever the verdict, the connection ends; after acceptance with
+    /// [`neqo_crypto::Error::EchRetry`].
+    EchFallbackAuthenticationNeeded {
+        /// The name in the configuration that was used.
+        public_name: String,
+    },
     /// The peer opened a stream.
     NewStream {
         /// The stream.
@@ -94,8 +102,16 @@ impl From<StreamEvent> for ConnectionEvent {
 pub struct Events(VecDeque<ConnectionEvent>);
 
 impl Events {
-    /// Adds one.
+    /// Adds one. States are never revisited and the certificate is judged once, but tokens to
+    /// resume with come as the server likes.
     pub fn push(&mut self, e: ConnectionEvent) {
+        let is_token = |e: &ConnectionEvent| matches!(e, ConnectionEvent::ResumptionToken(_));
+        if is_token(&e)
+            && self.0.iter().filter(|e| is_token(e)).count() >= limits::RESUMPTION_TOKENS
+            && let Some(oldest) = self.0.iter().position(is_token)
+        {
+            self.0.remove(oldest);
+        }
         self.0.push_back(e);
     }
 
@@ -107,5 +123,34 @@ impl Events {
     /// Whether none waits.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use neqo_crypto::ResumptionToken;
+
+    use super::{ConnectionEvent, Events};
+    use crate::{config::limits::RESUMPTION_TOKENS, connection::State};
+
+    #[test]
+    fn tokens_without_end() {
+        let token = |n: u8| {
+            let token = ResumptionToken::new(vec![n], crate::test_now(), false);
+            ConnectionEvent::ResumptionToken(token)
+        };
+        let mut events = Events::default();
+        events.push(ConnectionEvent::StateChange(State::Connected));
+        for n in 0..100 {
+            events.push(token(n));
+        }
+        events.push(ConnectionEvent::StateChange(State::Confirmed));
+        assert_eq!(events.0.len(), RESUMPTION_TOKENS + 2);
+        let first = Some(ConnectionEvent::StateChange(State::Connected));
+        assert_eq!(events.pop(), first);
+        let Some(ConnectionEvent::ResumptionToken(t)) = events.pop() else {
+            panic!("a token");
+        };
+        assert_eq!(usize::from(t.as_ref()[0]), 100 - RESUMPTION_TOKENS);
     }
 }

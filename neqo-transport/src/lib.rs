@@ -13,6 +13,8 @@
 //!   [`Connection::write_batch`] is called until it gives no more datagrams. It fills memory that the caller lends with
 //!   datagrams of one size for one destination, as one `sendmsg` takes them, or says how long to wait.
 //!   [`Connection::process_output`] and [`Connection::process_multiple_output`] are the same in memory of their own.
+//!   A datagram that the socket refuses because it is too large is to be dropped: that is how the search for the path MTU
+//!   ends, and nothing else is told about it. Sockets must not fragment, or [`ConnectionParameters::pmtud`] is of no use.
 //! - *Events*: [`Connection::next_event`](neqo_common::event::Provider::next_event) is called until there is none. That
 //!   data can be read or written is told once, until it was acted upon.
 //! - *Streams* are named by a [`StreamId`], a plain value. Calls about one that is gone give [`Misuse::InvalidStreamId`].
@@ -75,7 +77,7 @@
 //! | `space` | packet number spaces: what arrived, when to acknowledge it |
 //! | `recovery` | sent packets and what was in them (rings), loss detection, probes, round-trip times |
 //! | `cc` | congestion control (CUBIC, NewReno, HyStart++) and pacing |
-//! | `path`, `cid` | addresses, their validation and amplification limits, ECN; connection IDs of both sides |
+//! | `path`, `cid` | addresses, their validation and amplification limits, ECN, path MTU; connection IDs of both sides |
 //! | [`streams`] | from the application's bytes to STREAM frames and back: buffers, flow control, scheduling |
 //! | [`server`] | routing by connection ID, admission, Retry, stateless resets |
 //! | [`config`] | [`ConnectionParameters`], and in `config::limits` every bound on what a peer can make us keep |
@@ -86,8 +88,7 @@
 //!
 //! # What is not here yet
 //!
-//! 0-RTT and resuming sessions, sending and receiving DATAGRAM frames, migration by the client, discovery of the path MTU,
-//! tokens in NEW_TOKEN frames, and qlog.
+//! 0-RTT and resuming sessions, sending and receiving DATAGRAM frames, migration by the client, tokens in NEW_TOKEN frames, and qlog.
 
 #![forbid(unsafe_code)]
 

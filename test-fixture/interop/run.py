@@ -113,6 +113,7 @@ async def clients(results: Results, command, certificates, directory: Path, want
 async def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--bin", type=Path, help="where neqo-server and neqo-client are")
+    parser.add_argument("--tls", help="the TLS library that they are to use")
     parser.add_argument("--self-check", action="store_true")
     parser.add_argument("--no-skips", action="store_true", help="count what is skipped as failed")
     parser.add_argument("filter", nargs="*")
@@ -134,7 +135,7 @@ async def main() -> int:
                 command = [sys.executable, HERE / f"{role}.py"]
             else:
                 program = options.bin and options.bin / f"neqo-{role}"
-                command = [program]
+                command = [program] + (["--tls", options.tls] if options.tls else [])
                 if program is None or not program.exists():
                     results.skip(role, f"there is no {program}")
                     continue

@@ -16,6 +16,8 @@
 //!
 //! What is not equal is to our disadvantage: ours is the server of `neqo-server`, which sends two
 //! session tickets and more response fields than `:status`; the other peers' servers do not.
+//!
+//! `--defaults` compares what a host gets that sets nothing: only the TLS and the sockets are equal then.
 
 #![forbid(unsafe_code)]
 #![expect(

@@ -107,6 +107,9 @@ fn runtime() -> Runtime {
 }
 
 fn transport(setup: &Setup) -> ConnectionParameters {
+    if setup.options.defaults {
+        return ConnectionParameters::default();
+    }
     let window = u64::from(setup.options.window);
     ConnectionParameters::default()
         .mtu(setup.options.payload.into())

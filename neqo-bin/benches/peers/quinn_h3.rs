@@ -122,12 +122,18 @@ fn open(config: EndpointConfig, server: Option<ServerConfig>, socket: UdpSocket)
 
 fn endpoint_config(setup: &Setup) -> EndpointConfig {
     let mut config = EndpointConfig::default();
+    if setup.options.defaults {
+        return config;
+    }
     config.max_udp_payload_size(setup.options.payload).unwrap();
     config
 }
 
 fn transport(setup: &Setup) -> Arc<TransportConfig> {
     let mut config = TransportConfig::default();
+    if setup.options.defaults {
+        return Arc::new(config);
+    }
     config
         .initial_mtu(setup.options.payload)
         .min_mtu(setup.options.payload)

@@ -19,6 +19,9 @@ pub(crate) static CHUNK: [u8; 64 * 1024] = [0; 64 * 1024];
 /// What can be chosen.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct Options {
+    /// Leave each peer its own defaults: payload, search for a larger one, windows and streams.
+    #[arg(long, conflicts_with_all = ["payload", "window", "streams"])]
+    pub(crate) defaults: bool,
     /// Largest UDP payload in bytes; nobody searches for a larger one.
     #[arg(long, default_value_t = Self::DEFAULT.payload)]
     pub(crate) payload: u16,
@@ -35,6 +38,7 @@ pub(crate) struct Options {
 
 impl Options {
     pub(crate) const DEFAULT: Self = Self {
+        defaults: false,
         payload: 1472,
         socket_buffer: 8 << 20,
         window: 16 << 20,
@@ -88,11 +92,18 @@ impl Display for Setup {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (send, recv) = self.granted().map_err(|_| fmt::Error)?;
         let options = self.options;
+        if options.defaults {
+            f.write_str("each peer's default UDP payload, windows and streams")?;
+        } else {
+            let (payload, window, streams) = (options.payload, options.window, options.streams);
+            write!(
+                f,
+                "UDP payload {payload}, stream window {window}, {streams} streams"
+            )?;
+        }
         write!(
             f,
-            "UDP payload {}, stream window {}, {} streams, socket buffers granted {send} to send \
-             and {recv} to receive",
-            options.payload, options.window, options.streams
+            ", socket buffers granted {send} to send and {recv} to receive"
         )
     }
 }

@@ -2,8 +2,10 @@
 
 use std::{ffi::OsString, net::IpAddr, path::PathBuf, time::Duration};
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use clap::{Args, Parser, Subcommand};
+use neqo_crypto::Provider;
 
 use super::{exit::Exit, resolve::Override};
 use crate::proto::Protocol;
@@ -154,6 +156,13 @@ pub struct NetworkArgs {
     /// Give up when nothing arrives for this time.
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub idle_timeout: Duration,
+    /// Encrypt the ClientHello with this configuration (ECHConfigList, Base64): the value of "ech" in the host's HTTPS
+    /// record, or what neqo-server --ech prints. Needs --tls nss.
+    #[arg(long, value_name = "BASE64", value_parser = ech)]
+    pub ech: Option<Configs>,
+    /// The library that does TLS.
+    #[arg(long, value_name = "LIBRARY", default_value_t = Provider::default(), value_parser = crate::proto::provider())]
+    pub tls: Provider,
     /// Congestion control algorithm.
     #[arg(long, value_enum, default_value_t = crate::proto::Congestion::Cubic)]
     pub cc: crate::proto::Congestion,
@@ -168,6 +177,15 @@ impl NetworkArgs {
             IpAddr::V6(_) => !self.ipv4,
         }
     }
+}
+
+/// Configurations of encrypted ClientHello, as bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Configs(pub Vec<u8>);
+
+fn ech(s: &str) -> Result<Configs, String> {
+    let bytes = BASE64_STANDARD.decode(s).map_err(|e| e.to_string())?;
+    Ok(Configs(bytes))
 }
 
 /// A header field from `-H`.

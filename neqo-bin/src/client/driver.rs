@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use neqo_transport::{CloseReason, StreamId};
 use neqo_udp::RecvBuf;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -233,6 +234,13 @@ fn handshake_error(
                 reason: reason.clone(),
             };
         }
+        CloseReason::Transport(Quic::Crypto(Tls::EchRetry(configs))) if configs.is_empty() => {
+            "the server accepts no encrypted ClientHello; leave --ech out".to_owned()
+        }
+        CloseReason::Transport(Quic::Crypto(Tls::EchRetry(configs))) => format!(
+            "the server has another key for encrypted ClientHellos; try --ech {}",
+            BASE64_STANDARD.encode(configs)
+        ),
         CloseReason::Transport(Quic::HandshakeTimeout | Quic::IdleTimeout) => {
             return Error::NoAnswer { peer, timeout };
         }

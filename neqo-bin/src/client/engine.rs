@@ -88,5 +88,6 @@ pub fn tls(info: &neqo_crypto::Info) -> Tls {
         cipher: info.cipher().to_string(),
         group: info.group().map(|g| g.to_string()),
         resumed: info.resumed(),
+        ech: info.ech_accepted(),
     }
 }

@@ -10,7 +10,7 @@ use neqo_transport::{
 };
 
 use super::{
-    args::{FetchArgs, NetworkArgs},
+    args::{Configs, FetchArgs, NetworkArgs},
     driver::{Driver, share},
     engine::Engine,
     error::Error,
@@ -102,7 +102,7 @@ impl Run {
         let groups = target::group(&args.urls)?;
         let network = args.network.clone();
         let template = Template::new(&args.request, network.alpn, args.urls.len())?;
-        let tls = trust::tls(&args.trust)?;
+        let tls = trust::tls(&args.trust, args.network.tls)?;
         let destinations = sink::destinations(&args.output, &groups)?;
         let on_stdout = destinations.contains(&Destination::Stdout);
         // Bodies on stdout come one after the other, each whole.
@@ -210,8 +210,10 @@ impl Run {
         {
             let group = tls.group.unwrap_or_default();
             self.job.rules.progress.line(&format!(
-                "connected to {origin}: {}, {}, {group}",
-                self.network.alpn, tls.cipher
+                "connected to {origin}: {}, {}, {group}{}",
+                self.network.alpn,
+                tls.cipher,
+                if tls.ech { ", ECH" } else { "" },
             ));
         }
         driver.fetch(&self.job, targets, signals).await
@@ -264,7 +266,7 @@ impl Run {
         };
         let socket = bind(addr).map_err(|e| fail(e.to_string()))?;
         let port = Port::new(socket).map_err(|e| fail(e.to_string()))?;
-        let connection = Connection::new_client(
+        let mut connection = Connection::new_client(
             origin.server_name(),
             &[self.network.alpn.alpn()],
             Box::new(EmptyConnectionIdGenerator),
@@ -274,6 +276,11 @@ impl Run {
             clock::now(),
         )
         .map_err(|e| fail(e.to_string()))?;
+        if let Some(Configs(list)) = &self.network.ech {
+            connection
+                .client_enable_ech(list, clock::now())
+                .map_err(|e| Error::Usage(format!("--ech: {e}")))?;
+        }
         Ok(Driver::new(E::from_connection(connection), port))
     }
 }

@@ -18,6 +18,8 @@ pub struct Tls {
     pub group: Option<String>,
     /// Whether an earlier session was resumed.
     pub resumed: bool,
+    /// Whether the server accepted an encrypted `ClientHello`.
+    pub ech: bool,
 }
 
 /// A finished transfer.
@@ -96,6 +98,7 @@ mod tests {
                 cipher: "TLS_AES_128_GCM_SHA256".into(),
                 group: Some("X25519MLKEM768".into()),
                 resumed: false,
+                ech: false,
             },
         };
         assert_eq!(

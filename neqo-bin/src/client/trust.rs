@@ -1,11 +1,11 @@
 //! Whom the client trusts.
 
-use neqo_crypto::{Client, KeyLog, Verification};
+use neqo_crypto::{Client, KeyLog, Provider, Verification};
 
 use super::{args::TrustArgs, error::Error};
 
 /// Makes the TLS configuration. Without options the platform decides; secrets are logged where SSLKEYLOGFILE says.
-pub fn tls(args: &TrustArgs) -> Result<Client, Error> {
+pub fn tls(args: &TrustArgs, provider: Provider) -> Result<Client, Error> {
     let verification = verification(args)?;
     let key_log = KeyLog::from_env().map_err(|e| {
         Error::Usage(format!(
@@ -14,6 +14,7 @@ pub fn tls(args: &TrustArgs) -> Result<Client, Error> {
     })?;
     let by_platform = matches!(verification, Verification::Platform);
     Client::builder()
+        .provider(provider)
         .verification(verification)
         .key_log(key_log)
         .build()

@@ -3,10 +3,11 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Parser;
+use neqo_crypto::Provider;
 
 use crate::{
     client::args::seconds,
-    proto::{Congestion, Protocol},
+    proto::{Congestion, Protocol, provider},
 };
 
 /// Where the server listens when nothing is said.
@@ -41,6 +42,13 @@ pub struct Cli {
     /// Make every client prove its address with a Retry packet before any state is kept for it.
     #[arg(long)]
     pub retry: bool,
+    /// The library that does TLS.
+    #[arg(long, value_name = "LIBRARY", default_value_t = Provider::default(), value_parser = provider())]
+    pub tls: Provider,
+    /// Accept encrypted ClientHellos, and print the configuration (ECHConfigList, Base64) for DNS or for neqo-client
+    /// --ech. NAME is what clients ask for openly; the certificate has to be for it, too. Needs --tls nss.
+    #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "localhost")]
+    pub ech: Option<String>,
     /// Congestion control algorithm.
     #[arg(long, value_enum, default_value_t = Congestion::Cubic)]
     pub cc: Congestion,

@@ -39,6 +39,12 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// There is no key for encrypted ClientHellos.
+    #[error("--ech: {reason}")]
+    Ech {
+        /// Why.
+        reason: String,
+    },
     /// SSLKEYLOGFILE names a file that cannot be written.
     #[error("SSLKEYLOGFILE: {reason}; name a file that can be written, or unset it")]
     KeyLog {

@@ -316,7 +316,7 @@ impl Exchanges {
         {
             log.aborted = aborted;
             log.elapsed = now.saturating_duration_since(started);
-            self.access_log.log(&log);
+            self.access_log.log(log);
         }
     }
 }

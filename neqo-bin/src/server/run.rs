@@ -6,7 +6,8 @@ use std::{
     path::Path,
 };
 
-use neqo_crypto::KeyLog;
+use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
+use neqo_crypto::{EchKeys, KeyLog};
 use neqo_http3::{Http3Parameters, Http3Server};
 use neqo_transport::{
     ConnectionParameters, RandomConnectionIdGenerator,
@@ -34,6 +35,7 @@ pub struct Bound {
     ports: Vec<Port>,
     service: Service,
     certificate: Certificate,
+    ech: Option<EchKeys>,
 }
 
 impl Bound {
@@ -44,6 +46,14 @@ impl Bound {
             source,
         })?;
         let certificate = Certificate::new(&args)?;
+        let ech = args.ech.as_deref().map(|name| {
+            let mut id = [0];
+            neqo_crypto::random(&mut id);
+            EchKeys::generate(args.tls, id[0], name).map_err(|e| Error::Ech {
+                reason: e.to_string(),
+            })
+        });
+        let ech = ech.transpose()?;
         let ports = listen::bind(&args.listen)
             .await?
             .into_iter()
@@ -58,6 +68,7 @@ impl Bound {
             ports,
             service,
             certificate,
+            ech,
         })
     }
 
@@ -81,6 +92,9 @@ impl Bound {
         if let Some(hint) = self.certificate.hint(port) {
             writeln!(out, "{hint}")?;
         }
+        if let Some(ech) = &self.ech {
+            writeln!(out, "ECH {}", BASE64.encode(ech.configs()))?;
+        }
         out.flush()
     }
 
@@ -90,12 +104,15 @@ impl Bound {
         let key_log = KeyLog::from_env().map_err(|e| Error::KeyLog {
             reason: e.to_string(),
         })?;
-        let tls = neqo_crypto::Server::builder(self.certificate.identity.clone())
-            .key_log(key_log)
-            .build()
-            .map_err(|e| Error::Identity {
-                reason: e.to_string(),
-            })?;
+        let mut tls = neqo_crypto::Server::builder(self.certificate.identity.clone())
+            .provider(self.args.tls)
+            .key_log(key_log);
+        if let Some(keys) = self.ech {
+            tls = tls.ech(keys);
+        }
+        let tls = tls.build().map_err(|e| Error::Identity {
+            reason: e.to_string(),
+        })?;
         let params = ConnectionParameters::default()
             .idle_timeout(self.args.idle_timeout)
             .congestion_control(congestion(self.args.cc));

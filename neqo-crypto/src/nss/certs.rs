@@ -6,13 +6,11 @@ use std::{
     ptr::{null, null_mut},
 };
 
-use nss_gk_api::{
-    ScopedSECItem,
-    p11::{
-        self, CERT_GetCertificateDer, Certificate, PK11_FindCertFromNickname,
-        PK11_FindKeyByAnyCert, PK11_ImportDERPrivateKeyInfoAndReturnKey, SECKEY_ConvertToPublicKey,
-        Slot,
-    },
+#[cfg(not(feature = "rustls"))]
+use nss_gk_api::ScopedSECItem;
+use nss_gk_api::p11::{
+    self, CERT_GetCertificateDer, Certificate, PK11_FindCertFromNickname, PK11_FindKeyByAnyCert,
+    PK11_ImportDERPrivateKeyInfoAndReturnKey, Slot,
 };
 
 use super::{
@@ -94,12 +92,39 @@ pub(super) unsafe fn ders(list: *mut CERTCertList) -> Vec<Vec<u8>> {
 }
 
 /// The SubjectPublicKeyInfo of a public key, as DER.
+#[cfg(not(feature = "rustls"))]
 pub(super) fn spki(key: &p11::PublicKey) -> Res<Vec<u8>> {
     // SAFETY: the key is valid; the result is ours.
     unsafe {
         ScopedSECItem::from_ptr(ffi::SECKEY_EncodeDERSubjectPublicKeyInfo(**key))
             .map(|i| i.into_vec())
             .map_err(|_| last_error("a public key"))
+    }
+}
+
+/// True if `key` is that of `cert`, shown by a signature: NSS's forms of public keys cannot be compared, as it does not
+/// always know an elliptic curve's point from the DER of one.
+fn fit(cert: &Certificate, key: &p11::PrivateKey) -> Res<bool> {
+    // SAFETY: certificate and key are valid; the result is ours.
+    let public = unsafe { p11::PublicKey::from_ptr(ffi::CERT_ExtractPublicKey(**cert)) }
+        .map_err(|_| Error::Config("identity: its public key is unusable".into()))?;
+    // SAFETY: the key is valid.
+    let len = unsafe { ffi::PK11_SignatureLen(**key) };
+    let len = usize::try_from(len).map_err(|_| last_error("a private key"))?;
+    let digest = item(&[0x5a; 32])?;
+    let mut signature = vec![0; len];
+    let mut signed = SECItem {
+        type_: SECItemType::siBuffer,
+        data: signature.as_mut_ptr(),
+        len: count(&signature)?,
+    };
+    // SAFETY: keys are valid; the items name memory that lives on, and NSS writes no more than there is room for.
+    unsafe {
+        if ffi::PK11_Sign(**key, &raw mut signed, &raw const digest) != ffi::SEC_SUCCESS {
+            return Err(last_error("a private key"));
+        }
+        let verified = ffi::PK11_Verify(*public, &raw const signed, &raw const digest, null_mut());
+        Ok(verified == ffi::SEC_SUCCESS)
     }
 }
 
@@ -163,16 +188,7 @@ impl Credential {
     }
 
     fn new(cert: Certificate, key: p11::PrivateKey, chain: Vec<Vec<u8>>) -> Res<Self> {
-        // SAFETY: certificate and key are valid; the results are ours.
-        let (of_cert, of_key) = unsafe {
-            (
-                p11::PublicKey::from_ptr(ffi::CERT_ExtractPublicKey(*cert)),
-                p11::PublicKey::from_ptr(SECKEY_ConvertToPublicKey(*key)),
-            )
-        };
-        let unusable = |_| Error::Config("identity: its public key is unusable".into());
-        let same = spki(&of_cert.map_err(unusable)?)? == spki(&of_key.map_err(unusable)?)?;
-        if !same {
+        if !fit(&cert, &key)? {
             return Err(Error::Config("the key is another certificate's".into()));
         }
         let issuers = chain

@@ -420,12 +420,25 @@ unsafe extern "C" {
         parent: *mut SECMODModule,
         recurse: PRBool,
     ) -> *mut SECMODModule;
+    pub(super) fn PK11_SignatureLen(key: *mut SECKEYPrivateKey) -> c_int;
+    pub(super) fn PK11_Sign(
+        key: *mut SECKEYPrivateKey,
+        signature: *mut SECItem,
+        digest: *const SECItem,
+    ) -> SECStatus;
+    pub(super) fn PK11_Verify(
+        key: *mut SECKEYPublicKey,
+        signature: *const SECItem,
+        digest: *const SECItem,
+        wincx: *mut c_void,
+    ) -> SECStatus;
     pub(super) fn CERT_ExtractPublicKey(cert: *mut CERTCertificate) -> *mut SECKEYPublicKey;
     pub(super) fn CERT_GetCertChainFromCert(
         cert: *mut CERTCertificate,
         time: PRTime,
         usage: c_uint,
     ) -> *mut CERTCertList;
+    #[cfg(not(feature = "rustls"))]
     pub(super) fn SECKEY_EncodeDERSubjectPublicKeyInfo(key: *const SECKEYPublicKey)
     -> *mut SECItem;
 

@@ -6,7 +6,7 @@ use neqo_crypto::{
     AuthenticationStatus, Client, Direction, Error, Identity, Level, Server, Verification, sha256,
 };
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
     date_time_ymd,
 };
 
@@ -21,6 +21,7 @@ every_pair! {
     roots_wrong_name,
     roots_expired_or_not_yet_valid,
     self_signed_within,
+    a_root_that_is_the_servers_own,
     roots_from_pem,
     default_fails_closed,
     pinned,
@@ -143,6 +144,37 @@ fn self_signed_within(p: Pair) {
         }
     }
     assert!(Identity::self_signed(&["n\u{e4}me"]).is_err());
+}
+
+/// A certificate of an authority that signed itself, given as root, and used by a server.
+fn a_root_that_is_the_servers_own(p: Pair) {
+    let identity = |edit: fn(&mut CertificateParams)| {
+        let mut params = CertificateParams::new(vec![NAME.to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        edit(&mut params);
+        let key = KeyPair::generate().unwrap();
+        let cert = params.self_signed(&key).unwrap().der().to_vec();
+        Identity::from_der(vec![cert], key.serialize_der()).unwrap()
+    };
+    let good = identity(|_| ());
+    let trust = |i: &Identity| p.client(Verification::Roots(i.chain().to_vec()));
+    let serve = |i: Identity| p.server_builder_of(i).build().unwrap();
+    let Some(client) = p.trusting(good.chain()) else {
+        return;
+    };
+    connected(&client, &serve(good.clone()));
+
+    let expired = identity(|p| {
+        p.not_before = date_time_ymd(2000, 1, 1);
+        p.not_after = date_time_ymd(2001, 1, 1);
+    });
+    assert_eq!(refused(&trust(&expired), &serve(expired.clone())), 45);
+    let other =
+        identity(|p| p.subject_alt_names = vec![SanType::DnsName("o.example".try_into().unwrap())]);
+    assert_eq!(refused(&trust(&other), &serve(other.clone())), 42);
+    let stranger = identity(|p| p.distinguished_name.push(DnType::CommonName, "stranger"));
+    let alert = refused(&trust(&stranger), &serve(good));
+    assert!(matches!(alert, 43 | 46 | 48), "{alert}");
 }
 
 fn roots_from_pem(p: Pair) {

@@ -58,6 +58,12 @@ pub enum Http3ClientEvent {
     RequestsCreatable,
     /// The server's certificate awaits a verdict: see [`Http3Client::authenticated`](super::Http3Client::authenticated).
     AuthenticationNeeded,
+    /// The same when the server did not accept an encrypted `ClientHello`: the certificate is to be judged for its
+    /// public name, and the connection then ends; see [`neqo_transport::Connection::client_enable_ech`].
+    EchFallbackAuthenticationNeeded {
+        /// The name in the configuration that was used.
+        public_name: String,
+    },
     /// A token to resume the session with later.
     ResumptionToken(ResumptionToken),
     /// The server is going away. Requests that it will not process are reset.

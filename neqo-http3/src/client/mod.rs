@@ -20,12 +20,22 @@ use neqo_transport::{
 
 use crate::{
     Http3Parameters, Http3State,
-    config::ALPN,
+    config::{ALPN, limits::MAX_WAITING_TOKENS},
     core::{Config, Core},
     driver::{Driver, Notice},
     error::Res,
     settings::Settings,
 };
+
+/// Drops the oldest token to resume with, if there are as many as a host that never asks may cost.
+fn make_room_for_token(events: &mut VecDeque<Http3ClientEvent>) {
+    let is_token = |e: &Http3ClientEvent| matches!(e, Http3ClientEvent::ResumptionToken(_));
+    if events.iter().filter(|e| is_token(e)).count() >= MAX_WAITING_TOKENS
+        && let Some(oldest) = events.iter().position(is_token)
+    {
+        events.remove(oldest);
+    }
+}
 
 /// An HTTP/3 client's connection.
 ///
@@ -131,6 +141,14 @@ impl Http3Client {
         self.driver.core.qpack_stats().1
     }
 
+    /// Encrypts the `ClientHello`: see [`Connection::client_enable_ech`].
+    ///
+    /// # Errors
+    /// Like there.
+    pub fn enable_ech<A: AsRef<[u8]>>(&mut self, ech_config_list: A, now: Instant) -> Res<()> {
+        Ok(self.quic.client_enable_ech(ech_config_list, now)?)
+    }
+
     /// The host's verdict on the server's certificate.
     pub fn authenticated(&mut self, status: AuthenticationStatus, now: Instant) {
         self.quic.authenticated(status, now);
@@ -151,11 +169,18 @@ impl Http3Client {
             events,
         } = self;
         driver.process(quic, now, |notice| {
-            events.push_back(match notice {
+            let event = match notice {
                 Notice::AuthenticationNeeded => Http3ClientEvent::AuthenticationNeeded,
-                Notice::ResumptionToken(token) => Http3ClientEvent::ResumptionToken(token),
+                Notice::EchFallbackAuthenticationNeeded(public_name) => {
+                    Http3ClientEvent::EchFallbackAuthenticationNeeded { public_name }
+                }
+                Notice::ResumptionToken(token) => {
+                    make_room_for_token(events);
+                    Http3ClientEvent::ResumptionToken(token)
+                }
                 Notice::StateChange(state) => Http3ClientEvent::StateChange(state),
-            });
+            };
+            events.push_back(event);
         });
     }
 
@@ -261,5 +286,31 @@ impl Provider for Http3Client {
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::{Http3ClientEvent, MAX_WAITING_TOKENS, make_room_for_token};
+
+    #[test]
+    fn a_client_keeps_the_newest_tokens() {
+        let now = test_fixture::now();
+        let token = |n: u8| {
+            let token = neqo_crypto::ResumptionToken::new(vec![n], now, false);
+            Http3ClientEvent::ResumptionToken(token)
+        };
+        let mut events = VecDeque::from([Http3ClientEvent::RequestsCreatable]);
+        for n in 0..100 {
+            make_room_for_token(&mut events);
+            events.push_back(token(n));
+        }
+        let newest = (100 - u8::try_from(MAX_WAITING_TOKENS).unwrap()..100).map(token);
+        let expected: Vec<_> = std::iter::once(Http3ClientEvent::RequestsCreatable)
+            .chain(newest)
+            .collect();
+        assert_eq!(Vec::from(events), expected);
     }
 }

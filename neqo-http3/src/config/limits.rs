@@ -28,6 +28,17 @@ pub(crate) const MAX_OPEN_REQUESTS: usize = 1024;
 /// Events that the application has not taken. More requests are rejected while it does not get to them.
 pub(crate) const MAX_WAITING_EVENTS: usize = 4096;
 
+/// Bytes of fields in those events, counted as a field section limit counts them. More requests are rejected meanwhile:
+/// one that is reset leaves its fields for the application to take, and the next may come at once.
+pub(crate) const MAX_WAITING_FIELDS: usize = 8 * 1024 * 1024;
+
+/// Connections of a server that are closed and that the host was not told of. All idle ones may end in one call; each
+/// takes some dozen bytes, and a reason for closing that fits in a packet.
+pub(crate) const MAX_ENDED_CONNECTIONS: usize = 1 << 14;
+
+/// Tokens to resume a session with that the host has not taken. A server sends two or so; the newest are kept.
+pub(crate) const MAX_WAITING_TOKENS: usize = 4;
+
 /// Bytes that wait for room on a control or QPACK stream (hardening A14). A peer that does not read is not answered
 /// without end.
 pub(crate) const MAX_PENDING_CONTROL: usize = 16 * 1024;

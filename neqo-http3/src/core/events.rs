@@ -1,11 +1,15 @@
 //! What the application is to be told, the same for both roles.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use neqo_common::Header;
 use neqo_transport::StreamId;
 
-use crate::{Priority, Settings, config::limits::MAX_WAITING_EVENTS, error::AppError};
+use crate::{
+    Priority, Settings,
+    config::limits::{MAX_WAITING_EVENTS, MAX_WAITING_FIELDS},
+    error::AppError,
+};
 
 /// Something happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,12 +51,30 @@ pub(crate) enum CoreEvent {
     Settings(Settings),
 }
 
+impl CoreEvent {
+    /// How much its fields count (RFC 9114, Section 4.2.2).
+    fn fields(&self) -> usize {
+        const OVERHEAD: usize = 32;
+        match self {
+            Self::Headers { headers, .. } | Self::Trailers { headers, .. } => headers
+                .iter()
+                .map(|h| h.name().len() + h.value().len() + OVERHEAD)
+                .sum(),
+            _ => 0,
+        }
+    }
+}
+
 /// Events in the order in which they happened.
 ///
-/// What a peer can repeat without the application doing anything is told once.
+/// What a peer can repeat without the application doing anything is told once, as it was last.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
     queue: VecDeque<CoreEvent>,
+    /// How much the fields in the queue count.
+    fields: usize,
+    /// The newest priority of each request that has an untold one.
+    priorities: BTreeMap<StreamId, Priority>,
     /// [`CoreEvent::RequestsCreatable`] is to be told.
     creatable: bool,
 }
@@ -61,23 +83,45 @@ impl Events {
     pub(crate) fn push(&mut self, event: CoreEvent) {
         match event {
             CoreEvent::RequestsCreatable => self.creatable = true,
-            // A priority that nobody hears of is followed all the same.
-            CoreEvent::PriorityUpdate(..) if self.queue.len() >= MAX_WAITING_EVENTS => {}
-            event => self.queue.push_back(event),
+            // It is about a request that is not over: there are not too many of those.
+            CoreEvent::PriorityUpdate(id, priority) => {
+                self.priorities.insert(id, priority);
+            }
+            event => {
+                self.fields += event.fields();
+                self.queue.push_back(event);
+            }
         }
     }
 
     pub(crate) fn pop(&mut self) -> Option<CoreEvent> {
-        self.queue
-            .pop_front()
-            .or_else(|| std::mem::take(&mut self.creatable).then_some(CoreEvent::RequestsCreatable))
+        if let Some(event) = self.queue.pop_front() {
+            self.fields -= event.fields();
+            return Some(event);
+        }
+        if let Some((id, priority)) = self.priorities.pop_first() {
+            return Some(CoreEvent::PriorityUpdate(id, priority));
+        }
+        std::mem::take(&mut self.creatable).then_some(CoreEvent::RequestsCreatable)
+    }
+
+    /// A request is over: its priority is of no interest any more.
+    pub(crate) fn forget_priority(&mut self, id: StreamId) {
+        self.priorities.remove(&id);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.queue.is_empty() && !self.creatable
+        self.queue.is_empty() && self.priorities.is_empty() && !self.creatable
     }
 
+    /// Whether the application has so much to take that nothing more should come.
+    pub(crate) fn is_full(&self) -> bool {
+        self.queue.len() >= MAX_WAITING_EVENTS || self.fields >= MAX_WAITING_FIELDS
+    }
+
+    /// How many events wait.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.queue.len()
+        self.queue.len() + self.priorities.len()
     }
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Priority,
-    config::limits::{MAX_OPEN_REQUESTS, MAX_WAITING_EVENTS},
+    config::limits::MAX_OPEN_REQUESTS,
     error::{AppError, Error, H3_NO_ERROR, Misuse, Res, StreamFault, Violation},
     headers::check::{self, RequestKind},
     message::{Cx, Expect, Part, RecvMessage, SendMessage, section_size},
@@ -128,8 +128,7 @@ impl Core {
         let mut request =
             Request::new(expect, self.config.max_section(), early.unwrap_or_default());
         // hardening A13
-        let too_many =
-            self.requests.len() >= MAX_OPEN_REQUESTS || self.events.len() >= MAX_WAITING_EVENTS;
+        let too_many = self.requests.len() >= MAX_OPEN_REQUESTS || self.events.is_full();
         //= rfc9114#section-5.2
         //# Requests or pushes with the indicated identifier or greater are rejected
         if too_late || too_many {
@@ -230,6 +229,7 @@ impl Core {
         let Some(mut request) = self.requests.remove(&id) else {
             return;
         };
+        self.events.forget_priority(id);
         let known = request.is_known(self.role);
         //= rfc9114#section-4.2.2
         //# A server that receives a
@@ -265,6 +265,7 @@ impl Core {
             request.settle();
             if request.is_over() {
                 self.requests.remove(&id);
+                self.events.forget_priority(id);
             }
         }
     }

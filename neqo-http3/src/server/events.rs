@@ -71,7 +71,8 @@ pub enum Http3ServerEvent {
         /// The new priority.
         priority: Priority,
     },
-    /// A connection's state changed. One that is closed is gone.
+    /// A connection's state changed. One that is closed is gone. A host that asks late is told of the newest state only,
+    /// and of so many closed connections that they can be kept.
     StateChange {
         /// The connection.
         conn: ConnectionHandle,

@@ -3,15 +3,13 @@
 mod connections;
 mod events;
 mod respond;
+#[cfg(test)]
+mod tests;
 
-use std::{
-    collections::{BTreeSet, VecDeque},
-    num::NonZeroUsize,
-    time::Instant,
-};
+use std::{collections::BTreeSet, num::NonZeroUsize, time::Instant};
 
 use bytes::BytesMut;
-use connections::Connections;
+use connections::{Connections, News};
 pub use events::{Http3ServerEvent, Http3StreamHandle};
 use neqo_common::{Datagram, Role, event::Provider};
 use neqo_crypto::Info;
@@ -47,7 +45,6 @@ pub struct Http3Server {
     quic: Server,
     params: Http3Parameters,
     connections: Connections,
-    events: VecDeque<Http3ServerEvent>,
     /// Connections with another protocol on which something happened.
     others: BTreeSet<ConnectionHandle>,
 }
@@ -80,7 +77,6 @@ impl Http3Server {
             quic,
             params: http3_parameters,
             connections: Connections::default(),
-            events: VecDeque::new(),
             others: BTreeSet::new(),
         }
     }
@@ -185,25 +181,33 @@ impl Http3Server {
         };
         if is_other(quic) {
             self.connections.remove(conn);
-            self.others.insert(conn);
+            self.note_other(conn);
             return;
         }
         let params = &self.params;
         let driver = self.connections.entry(conn, || {
             Driver::new(Core::new(Role::Server, params.core_config()))
         });
-        let events = &mut self.events;
-        let mut closed = false;
+        let mut news = None;
         driver.process(quic, now, |notice| {
             if let Notice::StateChange(state) = notice {
-                closed |= matches!(state, Http3State::Closed(_));
-                events.push_back(Http3ServerEvent::StateChange { conn, state });
+                news = Some(state);
             }
         });
-        if closed {
-            self.connections.remove(conn);
-        } else {
-            self.connections.check_events(conn);
+        if let Some(state) = news {
+            self.connections.note_state(conn, state);
+        }
+        self.connections.check_events(conn);
+    }
+
+    /// Something happened on a connection with another protocol. A host that never asks is not
+    /// told of those that are gone.
+    fn note_other(&mut self, conn: ConnectionHandle) {
+        const SLACK: usize = 64;
+        self.others.insert(conn);
+        if self.others.len() > 2 * self.quic.connection_count() + SLACK {
+            let quic = &self.quic;
+            self.others.retain(|conn| quic.connection(*conn).is_some());
         }
     }
 
@@ -304,16 +308,17 @@ impl Provider for Http3Server {
     type Event = Http3ServerEvent;
 
     fn has_events(&self) -> bool {
-        !self.events.is_empty() || self.connections.has_events()
+        self.connections.has_events()
     }
 
     fn next_event(&mut self) -> Option<Self::Event> {
-        if let Some(event) = self.events.pop_front() {
-            return Some(event);
-        }
-        while let Some((conn, event)) = self.connections.next_event() {
-            if let Some(event) = Http3ServerEvent::from_core(conn, event) {
-                return Some(event);
+        while let Some((conn, news)) = self.connections.next_event() {
+            let event = match news {
+                News::State(state) => Some(Http3ServerEvent::StateChange { conn, state }),
+                News::Core(event) => Http3ServerEvent::from_core(conn, event),
+            };
+            if event.is_some() {
+                return event;
             }
         }
         None

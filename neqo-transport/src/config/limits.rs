@@ -44,6 +44,25 @@ pub const MAX_SEND_UNSENT: usize = 256 << 10;
 /// never acknowledges must not pin more than its own largest window.
 pub const MAX_SEND_UNACKED: usize = 16 << 20;
 
+/// How many bytes all streams of a connection hold together, never sent or sent and not
+/// acknowledged.
+///
+/// The limits above are for each stream, and a peer that acknowledges all but the first packet of
+/// each pins them many times over. 64 MiB fill 10 Gbit/s at 50 ms and 1 Gbit/s at half a second,
+/// four streams at their largest, and more than any known peer's window of a connection: who
+/// needs more in flight is lying.
+pub const MAX_SEND_HELD: u64 = 64 * MIB;
+
+/// What each stream may hold even when the others have taken all of [`MAX_SEND_HELD`], in bytes.
+///
+/// So a control stream goes on, and a stream whose data arrives is not held up by others whose
+/// reader is slow. It costs less memory than the stream itself allows with its first window.
+pub const SEND_FLOOR: usize = 16 << 10;
+
+/// Streams that met a full connection are told once this much can be held again, in bytes: a
+/// buffer of [`MAX_SEND_UNSENT`] for each of four. Less would wake them for every packet.
+pub const SEND_ROOM_AGAIN: u64 = MIB;
+
 /// How many datagrams one call for output may build: what one GSO send takes.
 pub const BATCH_DATAGRAMS: usize = 64;
 
@@ -81,6 +100,10 @@ pub const SAVED_PACKETS: usize = 16;
 
 /// How many bytes those packets may have together.
 pub const SAVED_BYTES: usize = 16 * 1500;
+
+/// How many tokens to resume a session with wait for the host to take them. Servers send two or
+/// so; of a server that sends them without end, the newest are kept.
+pub const RESUMPTION_TOKENS: usize = 4;
 
 /// How many transport parameters a peer may send, known or not. Twenty are defined; stacks send
 /// one or two greased ones. It bounds the search for duplicates. hardening A18, R3732

@@ -33,6 +33,8 @@ pub struct ConnectionParameters {
     initial_rtt: Duration,
     max_pto: Option<NonZeroUsize>,
     mtu: usize,
+    pmtud: bool,
+    interface_mtu: Option<usize>,
     active_connection_id_limit: u64,
     disable_migration: bool,
     grease: bool,
@@ -60,6 +62,8 @@ impl Default for ConnectionParameters {
             initial_rtt: Self::DEFAULT_INITIAL_RTT,
             max_pto: NonZeroUsize::new(limits::MAX_PTO_COUNT),
             mtu: Self::DEFAULT_MTU,
+            pmtud: true,
+            interface_mtu: None,
             active_connection_id_limit: u64::try_from(limits::REMOTE_ACTIVE_CIDS)
                 .unwrap_or(u64::MAX),
             disable_migration: false,
@@ -272,7 +276,7 @@ impl ConnectionParameters {
     }
 
     /// How large the UDP payloads are that are sent, in bytes, at least [`Self::MIN_MTU`] and at
-    /// most [`Self::MAX_MTU`]. The path must carry them.
+    /// most [`Self::MAX_MTU`], unless [`Self::pmtud`] finds larger ones. The path must carry them.
     #[must_use]
     pub fn mtu(mut self, v: usize) -> Self {
         self.mtu = v.clamp(Self::MIN_MTU, Self::MAX_MTU);
@@ -283,6 +287,35 @@ impl ConnectionParameters {
     #[must_use]
     pub const fn get_mtu(&self) -> usize {
         self.mtu
+    }
+
+    /// Whether connections that fill their datagrams search for larger ones that the path carries
+    /// (RFC 9000 §14.3). It is of use only where the host's socket forbids fragmentation.
+    #[must_use]
+    pub const fn pmtud(mut self, pmtud: bool) -> Self {
+        self.pmtud = pmtud;
+        self
+    }
+
+    /// Whether larger datagrams are searched for.
+    #[must_use]
+    pub const fn pmtud_enabled(&self) -> bool {
+        self.pmtud
+    }
+
+    /// The MTU of the interface that packets leave by, in bytes of IP packet, which bounds the
+    /// search of [`Self::pmtud`]. `None`, the default: 1,500 bytes are assumed, and larger ones not
+    /// tried. It never lowers [`Self::mtu`].
+    #[must_use]
+    pub const fn interface_mtu(mut self, mtu: Option<usize>) -> Self {
+        self.interface_mtu = mtu;
+        self
+    }
+
+    /// The MTU of the interface that packets leave by.
+    #[must_use]
+    pub const fn get_interface_mtu(&self) -> Option<usize> {
+        self.interface_mtu
     }
 
     /// How many connection IDs of the peer's are kept, at least 2 and at most

@@ -274,9 +274,17 @@ impl Connection {
             rttvar: path.rtt.var(),
             min_rtt: path.rtt.min(),
             cwnd: path.sender.cwnd() as u64,
-            pmtu: path.mtu,
+            pmtud_pmtu: path.mtu(),
+            pmtud_iface_mtu: self.params.get_interface_mtu().unwrap_or_default(),
+            pmtud_peer_max_udp_payload: self.peer_max_udp_payload(),
             ..self.stats.clone()
         }
+    }
+
+    /// What the peer says that it takes, once it has.
+    fn peer_max_udp_payload(&self) -> Option<usize> {
+        let known = self.peer.initial_source_connection_id.is_some();
+        known.then(|| usize::try_from(self.peer.max_udp_payload_size).unwrap_or(usize::MAX))
     }
 
     /// The next change of the connection IDs that are ours, for whoever routes packets.

@@ -269,6 +269,9 @@ impl Connection {
         }) else {
             return;
         };
+        for path in self.paths.iter_mut() {
+            path.on_loss_end(now);
+        }
         // "A packet can be sent to speed up loss recovery" (RFC 9002 appendix B.6). During the
         // handshake it must be: 1-RTT packets that cannot be acknowledged yet may fill the window,
         // and nothing but the lost packet would ever open it.

@@ -28,7 +28,7 @@ pub struct Fate<'a> {
 impl Sink<Token> for Fate<'_> {
     fn packet_acked(&mut self, p: &SentPacket) {
         self.keys.on_acked(p.pn);
-        self.paths.get_mut(p.path).sender.on_packet_acked(p);
+        self.paths.get_mut(p.path).on_packet_acked(p, self.stats);
         self.marked_acked += u64::from(p.ecn.is_ect());
     }
 
@@ -47,7 +47,7 @@ impl Sink<Token> for Fate<'_> {
 
     fn packet_lost(&mut self, p: &SentPacket) {
         self.stats.lost += 1;
-        self.paths.get_mut(p.path).sender.on_packet_lost(p);
+        self.paths.get_mut(p.path).on_packet_lost(p, self.stats);
     }
 
     fn lost(&mut self, token: &Token) {

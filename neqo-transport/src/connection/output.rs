@@ -122,7 +122,8 @@ impl Connection {
         max_datagrams: NonZeroUsize,
     ) -> OutputBatch {
         let max = max_datagrams.get().min(limits::BATCH_DATAGRAMS);
-        let mut buf = vec![0; max * self.paths.largest_mtu()];
+        let probe = self.paths.primary().pmtud.probe_size().unwrap_or_default();
+        let mut buf = vec![0; (max * self.paths.largest_mtu()).max(probe)];
         match self.write_batch(now, &mut buf, max_datagrams) {
             Transmit::None => OutputBatch::None,
             Transmit::Callback(t) => OutputBatch::Callback(t),
@@ -150,8 +151,14 @@ impl Connection {
                 .unwrap_or_else(|| self.paths.primary_id()),
         };
         let mark = self.paths.get(path).ecn.mark();
-        let mut batch = Batch::new(buf, self.paths.get(path).mtu, max.get());
-        let result = self.fill(now, path, mark, &mut batch);
+        let probe = self.mtu_probe_size(now, path, buf.len());
+        let segment = probe.unwrap_or_else(|| self.segment(path));
+        let mut batch = Batch::new(buf, segment, max.get());
+        let result = if probe.is_some() {
+            self.write_mtu_probe(now, path, mark, &mut batch)
+        } else {
+            self.fill(now, path, mark, &mut batch)
+        };
         debug_assert!(self.consistent());
         let (count, len) = (batch.count(), batch.len());
         let Some((payload, segment)) = batch.finish() else {
@@ -168,6 +175,9 @@ impl Connection {
             self.set_state(State::WaitInitial);
         }
         let p = self.paths.get_mut(path);
+        if probe.is_none() && self.state == State::Confirmed && len >= p.mtu() {
+            p.pmtud.on_filled(now);
+        }
         p.amplification.on_sent(len);
         self.stats.bytes_tx += len as u64;
         self.stats.datagrams_tx += count as u64;
@@ -194,7 +204,7 @@ impl Connection {
             self.closer = Some(closer);
             return Ok(());
         }
-        let mtu = self.paths.get(path).mtu;
+        let mtu = self.paths.get(path).mtu();
         let mut budget = self.budget(now, path);
         loop {
             let limit = self.paths.get(path).amplification.limit();
@@ -221,6 +231,54 @@ impl Connection {
         Ok(())
     }
 
+    /// How large datagrams are now.
+    fn segment(&self, path: PathId) -> usize {
+        let pmtud = &self.paths.get(path).pmtud;
+        // What is lost without an answer may have been lost for its size.
+        let probing = self.spaces.iter().any(|(_, s)| s.wants_pto_probe());
+        if probing { pmtud.base() } else { pmtud.mtu() }
+    }
+
+    /// The size of the probe for a larger path MTU that is to be sent now, if it fits into `room`.
+    fn mtu_probe_size(&mut self, now: Instant, path: PathId, room: usize) -> Option<usize> {
+        let size = self.paths.get(path).pmtud.probe_size()?;
+        let space = self.spaces.get(PacketNumberSpace::ApplicationData)?;
+        //= rfc9000#section-14.3.1
+        //# A QUIC sender can therefore enter the DPLPMTUD BASE state ({{Section 5.2
+        //# of DPLPMTUD}}) when the QUIC connection handshake has been completed.
+        let idle = self.state == State::Confirmed && !space.wants_probe();
+        let usual = path == self.paths.primary_id()
+            && self.paths.get(path).amplification.is_validated()
+            && size <= room;
+        //= rfc9000#section-14.4
+        //# However, PMTU probes consume congestion window, which could delay subsequent
+        //# transmission by an application.
+        (idle && usual && self.budget(now, path) >= size).then_some(size)
+    }
+
+    fn write_mtu_probe(
+        &mut self,
+        now: Instant,
+        path: PathId,
+        mark: Ecn,
+        batch: &mut Batch<'_>,
+    ) -> Res<()> {
+        let Some(mut dgram) = batch.datagram(usize::MAX) else {
+            return Ok(());
+        };
+        let turn = Turn {
+            now,
+            path,
+            mark,
+            window_open: true,
+        };
+        let id = PacketNumberSpace::ApplicationData;
+        let permit = (Permit::MtuProbe, false);
+        self.write_packet(&turn, id, permit, &mut dgram, &mut Written::default())?;
+        dgram.commit();
+        Ok(())
+    }
+
     /// How many bytes congestion control and the pacer let be sent now.
     fn budget(&mut self, now: Instant, path: PathId) -> usize {
         let path = self.paths.get_mut(path);
@@ -230,6 +288,9 @@ impl Connection {
 
     /// Coalesces one packet of each space that has something to say. Returns the bytes in flight.
     fn write_datagram(&mut self, turn: &Turn, dgram: &mut DatagramBuilder<'_, '_>) -> Res<usize> {
+        for id in PacketNumberSpace::ALL {
+            self.fill_probe(id);
+        }
         let speakers = self.speakers(turn);
         let mut written = Written::default();
         for id in PacketNumberSpace::ALL {
@@ -255,23 +316,31 @@ impl Connection {
         let mut speakers = Speakers::default();
         let elsewhere = turn.path != self.paths.primary_id();
         for (id, space) in self.spaces.iter().filter(|(_, s)| s.keys.can_seal()) {
-            let app = id == PacketNumberSpace::ApplicationData;
             if elsewhere {
-                if app {
+                if id == PacketNumberSpace::ApplicationData {
                     speakers.set(id, Permit::PathOnly);
                 }
                 continue;
             }
-            let wants = space.crypto.wants_to_send() || (app && self.app_wants_to_send(turn.path));
             if space.wants_probe() {
                 speakers.set(id, Permit::Probe);
-            } else if turn.window_open && wants {
+            } else if turn.window_open && self.wants_to_send(id) {
                 speakers.set(id, Permit::All);
             } else if space.acks.is_due(turn.now) {
                 speakers.set(id, Permit::AckOnly);
             }
         }
         speakers
+    }
+
+    /// Whether anything but acknowledgements waits to be said on the primary path in this space.
+    pub(super) fn wants_to_send(&self, id: PacketNumberSpace) -> bool {
+        let crypto = self
+            .spaces
+            .get(id)
+            .is_some_and(|s| s.crypto.wants_to_send());
+        let app = id == PacketNumberSpace::ApplicationData;
+        crypto || (app && self.app_wants_to_send(self.paths.primary_id()))
     }
 
     pub(super) fn app_wants_to_send(&self, path: PathId) -> bool {
@@ -302,7 +371,7 @@ impl Connection {
         let path = self.paths.get_mut(turn.path);
         let path_frames = path.validation.wants_to_send()
             && id == PacketNumberSpace::ApplicationData
-            && permit != Permit::AckOnly;
+            && !matches!(permit, Permit::AckOnly | Permit::MtuProbe);
         let rtt = path.rtt.smoothed();
         let mut draft = space.loss.sent.draft();
         let mut tx = Tx {
@@ -341,7 +410,7 @@ impl Connection {
             in_flight,
             path: turn.path,
             ecn: turn.mark,
-            mtu_probe: false,
+            mtu_probe: permit == Permit::MtuProbe,
         };
         draft.sent(sent);
         space.pn.used(&mut self.random);
@@ -352,10 +421,9 @@ impl Connection {
             space.probe_sent();
             self.idle.on_sent(turn.now);
         }
-        let path = self.paths.get_mut(turn.path);
-        path.sender.on_packet_sent(&sent);
-        path.ecn.on_sent(turn.mark);
+        self.paths.get_mut(turn.path).on_packet_sent(&sent);
         self.stats.packets_tx += 1;
+        self.stats.pmtud_tx += u64::from(sent.mtu_probe);
         written.in_flight += if in_flight { size } else { 0 };
         written.last = Some(id);
         Ok(())

@@ -7,7 +7,7 @@ use neqo_crypto::{Events as TlsEvents, ResetKey, Session, Version};
 
 use super::{Connection, State, idle::Idle};
 use crate::{
-    Error, Res, Stats,
+    Error, Misuse, Res, Stats,
     cid::{
         id::{ConnectionId, ConnectionIdGenerator},
         local::LocalCids,
@@ -31,6 +31,8 @@ pub struct ClientStart {
     tls: neqo_crypto::Client,
     server_name: String,
     alpn: Vec<Vec<u8>>,
+    /// The ECHConfigList to encrypt the `ClientHello` with.
+    ech_configs: Option<Vec<u8>>,
     /// Versions to offer, the preferred one first.
     pub versions: Vec<Version>,
     /// Whether a Version Negotiation packet was acted upon.
@@ -40,7 +42,11 @@ pub struct ClientStart {
 impl ClientStart {
     /// A fresh TLS session that announces `params`.
     pub fn session(&self, params: &[u8]) -> Res<Box<dyn Session>> {
-        Ok(self.tls.session(&self.server_name, &self.alpn, params)?)
+        let mut session = self.tls.session(&self.server_name, &self.alpn, params)?;
+        if let Some(configs) = &self.ech_configs {
+            session.enable_ech(configs)?;
+        }
+        Ok(session)
     }
 }
 
@@ -117,6 +123,7 @@ impl Connection {
             tls: conn_params.get_client_tls()?,
             server_name: server_name.into(),
             alpn: protocols.iter().map(|p| p.as_ref().into()).collect(),
+            ech_configs: None,
             versions: conn_params.get_versions().all().to_vec(),
             negotiated: false,
         };
@@ -203,6 +210,7 @@ impl Connection {
                 events: TlsEvents::default(),
                 ids,
                 token: Vec::new(),
+                ech_public_name: None,
             },
             spaces: new_spaces(&params, &mut random),
             paths: PathSet::new(path),
@@ -241,10 +249,42 @@ impl Connection {
 
     /// A client begins the handshake anew in `version` (RFC 9000 §6.2).
     pub(super) fn restart(&mut self, version: Version, now: Instant) -> Res<()> {
-        let Some(start) = self.client.as_mut() else {
+        if let Some(start) = &mut self.client {
+            start.negotiated = true;
+        }
+        self.begin_anew(version, now)
+    }
+
+    /// Encrypts the `ClientHello` (RFC 9849) by the first usable of these configurations (ECHConfigList). It cannot be
+    /// taken back. If the server does not accept, the certificate that the host is asked about is for another name
+    /// ([`EchFallbackAuthenticationNeeded`](crate::ConnectionEvent::EchFallbackAuthenticationNeeded)), and the connection then ends with
+    /// [`neqo_crypto::Error::EchRetry`], whose configurations are for another attempt.
+    ///
+    /// # Errors
+    /// `ConnectionState` at a server, or once something was sent; `Crypto` if the TLS library cannot do it or finds no
+    /// usable configuration: nothing has changed then.
+    pub fn client_enable_ech<A: AsRef<[u8]>>(
+        &mut self,
+        ech_config_list: A,
+        now: Instant,
+    ) -> Res<()> {
+        let Some(start) = self.client.as_mut().filter(|_| self.stats.packets_tx == 0) else {
+            return Err(Misuse::ConnectionState.into());
+        };
+        let before = start.ech_configs.replace(ech_config_list.as_ref().to_vec());
+        let result = self.begin_anew(self.version, now);
+        if result.is_err()
+            && let Some(start) = &mut self.client
+        {
+            start.ech_configs = before;
+        }
+        result
+    }
+
+    fn begin_anew(&mut self, version: Version, now: Instant) -> Res<()> {
+        let Some(start) = &self.client else {
             return Err(Error::Internal("only clients begin anew"));
         };
-        start.negotiated = true;
         let local = local_params(&self.params, version, &self.local_cids);
         let session = start.session(&local.encode(
             Role::Client,

@@ -14,8 +14,11 @@ use crate::{
     space::{PacketNumberSpace, table::Space},
 };
 
-/// How many packets a probe timeout sends (RFC 9002 §6.2.4: at least one, at most two).
-const PROBES: u8 = 2;
+/// How many packets a probe timeout sends.
+//= rfc9002#section-6.2.4
+//# An endpoint MAY send up to two
+//# full-sized datagrams containing ack-eliciting packets
+pub(super) const PROBES: u8 = 2;
 
 impl Connection {
     /// How long until something is to be done, counted from `now`; nothing if never.
@@ -68,7 +71,7 @@ impl Connection {
         let path = self.paths.primary();
         let wants = self.spaces.iter().any(|(_, s)| s.crypto.wants_to_send())
             || self.app_wants_to_send(self.paths.primary_id());
-        let open = path.sender.available() >= path.mtu;
+        let open = path.sender.available() >= path.mtu();
         path.sender
             .pacing_deadline(now, &path.rtt)
             .filter(|_| wants && open)
@@ -90,7 +93,7 @@ impl Connection {
     }
 
     /// When to probe, and where (RFC 9002 §6.2).
-    fn pto_deadline(&self) -> Option<(Instant, PacketNumberSpace)> {
+    pub(super) fn pto_deadline(&self) -> Option<(Instant, PacketNumberSpace)> {
         //= rfc9002#section-6.2.2.1
         //# If no additional data can be sent, the server's PTO timer MUST NOT be
         //# armed until datagrams have been received from the client
@@ -195,11 +198,36 @@ impl Connection {
             let handshake = other < PacketNumberSpace::ApplicationData;
             let in_flight = |s: &Space| handshake && s.loss.last_ack_eliciting().is_some();
             if other == id || self.spaces.get(other).is_some_and(in_flight) {
-                self.with_fate(other, |loss, fate| loss.probe(fate));
                 if let Some(space) = self.spaces.get_mut(other) {
-                    space.owe_probes(PROBES);
+                    space.owe_pto_probes(PROBES);
                 }
+                self.with_fate(other, |loss, fate| loss.probe(PROBES.into(), fate));
             }
+        }
+    }
+
+    /// Lets a probe that a timeout owes say again what is outstanding, if nothing else waits to be
+    /// said: what the probe before it carried, too.
+    pub(super) fn fill_probe(&mut self, id: PacketNumberSpace) {
+        //= rfc9002#section-6.2.4
+        //# An endpoint SHOULD include new data in packets that are sent on PTO expiration.
+        //# Previously sent data MAY be sent if no new data can be sent.
+        while self.spaces.get(id).is_some_and(Space::wants_pto_probe) && !self.wants_to_send(id) {
+            // A packet may have carried nothing to be repeated: then it is the next one's turn.
+            if self.with_fate(id, |loss, fate| loss.probe(1, fate)) == Some(1) {
+                continue;
+            }
+            //= rfc9002#section-6.2.4
+            //# When there is no data to
+            //# send, the sender SHOULD send a PING or other ack-eliciting frame in a single
+            //# packet, rearming the PTO timer.
+            // During the handshake a second one lifts the server's amplification limit.
+            if id == PacketNumberSpace::ApplicationData
+                && let Some(space) = self.spaces.get_mut(id)
+            {
+                space.owe_one_probe();
+            }
+            return;
         }
     }
 }

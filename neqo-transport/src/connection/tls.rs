@@ -5,7 +5,7 @@ use std::time::Instant;
 use neqo_common::{Role, qdebug};
 use neqo_crypto::{AuthenticationStatus, Event, Level};
 
-use super::{Connection, State};
+use super::{Connection, State, timers::PROBES};
 use crate::{
     Error, Misuse, Res, Violation, config::limits, events::ConnectionEvent, rx::payload::Payload,
     space::PacketNumberSpace, streams::PeerLimits, wire::tparams::TransportParameters,
@@ -68,7 +68,7 @@ impl Connection {
     pub(super) fn speed_up(&mut self, id: PacketNumberSpace) {
         if self.speed_ups < limits::SPEED_UPS {
             self.speed_ups += 1;
-            self.with_fate(id, |loss, fate| loss.probe(fate));
+            self.with_fate(id, |loss, fate| loss.probe(PROBES.into(), fate));
             if let Some(space) = self.spaces.get_mut(id) {
                 space.owe_probes(1);
             }
@@ -94,9 +94,16 @@ impl Connection {
                     }
                 }
                 Event::PeerParams(params) => self.on_peer_params(&params, now)?,
-                Event::ClientHello(_) | Event::EchFallback(_) => {}
+                Event::ClientHello(_) => {}
+                Event::EchFallback(name) => self.handshake.ech_public_name = Some(name),
                 Event::AuthenticationNeeded(_) => {
-                    self.events.push(ConnectionEvent::AuthenticationNeeded);
+                    let fallback = self.handshake.ech_public_name.clone();
+                    self.events.push(fallback.map_or(
+                        ConnectionEvent::AuthenticationNeeded,
+                        |public_name| ConnectionEvent::EchFallbackAuthenticationNeeded {
+                            public_name,
+                        },
+                    ));
                 }
                 Event::Ticket(token) => {
                     self.events.push(ConnectionEvent::ResumptionToken(token));

@@ -19,6 +19,8 @@ pub struct Handshake {
     pub ids: HandshakeIds,
     /// The token for Initial packets: from a Retry, or from an earlier connection.
     pub token: Vec<u8>,
+    /// The name that the certificate is for, when the server did not accept an encrypted `ClientHello`.
+    pub ech_public_name: Option<String>,
 }
 
 /// Connection IDs that the transport parameters authenticate (RFC 9000 §7.3).

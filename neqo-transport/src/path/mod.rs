@@ -2,6 +2,7 @@
 
 pub(crate) mod amplification;
 pub(crate) mod ecn;
+pub(crate) mod pmtud;
 pub(crate) mod set;
 pub(crate) mod validate;
 
@@ -9,9 +10,17 @@ use std::{net::SocketAddr, time::Instant};
 
 use amplification::Amplification;
 use ecn::EcnPath;
+use pmtud::Pmtud;
 use validate::Validation;
 
-use crate::{cc::sender::PacketSender, config::params::ConnectionParameters, recovery::rtt::Rtt};
+use neqo_common::qdebug;
+
+use crate::{
+    Stats,
+    cc::sender::PacketSender,
+    config::params::ConnectionParameters,
+    recovery::{rtt::Rtt, sent::SentPacket},
+};
 
 /// A path of a connection: an index into the table that owns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,8 +43,8 @@ pub struct Path {
     pub validation: Validation,
     /// Whether it carries ECN marks.
     pub ecn: EcnPath,
-    /// The size of UDP payloads sent, in bytes.
-    pub mtu: usize,
+    /// The size of datagrams.
+    pub pmtud: Pmtud,
 }
 
 impl Path {
@@ -62,15 +71,53 @@ impl Path {
             amplification: Amplification::new(validated),
             validation: Validation::default(),
             ecn: EcnPath::new(),
-            mtu,
+            pmtud: Pmtud::new(remote.ip(), params),
         }
+    }
+
+    /// The size of UDP payloads sent, in bytes.
+    pub const fn mtu(&self) -> usize {
+        self.pmtud.mtu()
     }
 
     /// The peer takes no larger UDP payloads than this (`max_udp_payload_size`, RFC 9000 §18.2).
     pub fn limit_mtu(&mut self, largest: usize) {
-        if largest < self.mtu {
-            self.mtu = largest;
-            self.sender.set_mtu(largest);
+        if self.pmtud.limit(largest) {
+            self.sender.set_mtu(self.pmtud.mtu());
+        }
+    }
+
+    /// A packet was sent on this path.
+    pub fn on_packet_sent(&mut self, p: &SentPacket) {
+        self.sender.on_packet_sent(p);
+        self.ecn.on_sent(p.ecn);
+        if p.mtu_probe {
+            self.pmtud.probe_sent(p.pn, p.size.into());
+        }
+    }
+
+    /// A packet that was sent on this path arrived.
+    pub fn on_packet_acked(&mut self, p: &SentPacket, stats: &mut Stats) {
+        self.sender.on_packet_acked(p);
+        let verdict = self.pmtud.on_acked(p);
+        stats.pmtud_ack += u64::from(verdict.probe);
+        if let Some(mtu) = verdict.mtu {
+            qdebug!("path to {} carries {mtu} bytes", self.remote);
+            self.sender.set_mtu(mtu);
+        }
+    }
+
+    /// A packet that was sent on this path was lost.
+    pub fn on_packet_lost(&mut self, p: &SentPacket, stats: &mut Stats) {
+        self.sender.on_packet_lost(p);
+        stats.pmtud_lost += u64::from(self.pmtud.on_lost(p));
+    }
+
+    /// All packets that were found to be lost were told.
+    pub fn on_loss_end(&mut self, now: Instant) {
+        if let Some(mtu) = self.pmtud.on_loss_end(now) {
+            qdebug!("path to {} swallows large datagrams", self.remote);
+            self.sender.set_mtu(mtu);
         }
     }
 }

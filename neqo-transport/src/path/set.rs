@@ -62,9 +62,9 @@ impl PathSet {
         self.get_mut(self.primary)
     }
 
-    /// The largest UDP payload of any path, in bytes.
+    /// The largest UDP payload that is sent on any path, probes not counted, in bytes.
     pub fn largest_mtu(&self) -> usize {
-        self.paths.iter().map(|p| p.mtu).max().unwrap_or_default()
+        self.paths.iter().map(Path::mtu).max().unwrap_or_default()
     }
 
     /// The path between two addresses. A socket that is bound to no address in particular may

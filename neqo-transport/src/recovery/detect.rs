@@ -15,12 +15,7 @@ use crate::{PacketNumber, Res, Violation, path::PathId};
 /// A packet is lost when one sent this many later was acknowledged.
 //= rfc9002#section-6.1.1
 //# implementations SHOULD NOT use a packet threshold less than 3
-const PACKET_THRESHOLD: PacketNumber = 3;
-/// How many packets give their tokens back for a probe.
-//= rfc9002#section-6.2.4
-//# An endpoint MAY send up to two
-//# full-sized datagrams containing ack-eliciting packets
-const PROBE_PACKETS: usize = 2;
+const PACKET_THRESHOLD: u64 = 3;
 /// How many lost packets are remembered, in case that they arrived after all.
 const MAX_REMEMBERED: usize = 256;
 /// For how many probe timeouts they are remembered.
@@ -216,7 +211,9 @@ impl<T: Copy> Loss<T> {
                 break;
             }
             let by_time = front.time.checked_add(delay);
-            let lost = largest - front.pn >= PACKET_THRESHOLD || by_time.is_some_and(|t| t <= now);
+            // A number that was never used is no packet that overtook another.
+            let later = self.sent.sent_between(front.pn, largest);
+            let lost = later >= PACKET_THRESHOLD || by_time.is_some_and(|t| t <= now);
             if !lost {
                 self.timer = by_time;
                 break;
@@ -226,6 +223,9 @@ impl<T: Copy> Loss<T> {
                 continue;
             }
             self.remember(front.pn, now, rtt);
+            //= rfc9000#section-14.4
+            //# PMTU probe is therefore not a reliable indication of congestion and SHOULD NOT
+            //# trigger a congestion control reaction
             if !front.mtu_probe {
                 out.congestion = Some(front.time);
             }
@@ -265,15 +265,15 @@ impl<T: Copy> Loss<T> {
         packet.time.saturating_duration_since(start)
     }
 
-    /// The probe timer expired: gives back what the oldest outstanding packets carried, so that
-    /// the probe has something to say, without declaring them lost. Returns from how many packets;
-    /// with none, the probe is new data or a PING.
-    pub fn probe(&mut self, sink: &mut impl Sink<T>) -> usize {
+    /// The probe timer expired: gives back what up to `max` of the oldest outstanding packets
+    /// carried, so that probes have something to say, without declaring them lost. Returns from
+    /// how many packets; with none, the probe is new data or a PING.
+    pub fn probe(&mut self, max: usize, sink: &mut impl Sink<T>) -> usize {
         //= rfc9002#section-6.2
         //# A PTO timer expiration event does not indicate packet loss and MUST NOT cause
         //# prior unacknowledged packets to be marked as lost.
         self.sent
-            .probe(PROBE_PACKETS, |tokens| tokens.for_each(|t| sink.lost(t)))
+            .probe(max, |tokens| tokens.for_each(|t| sink.lost(t)))
     }
 
     /// Keys were discarded: nothing outstanding can be acknowledged any more. `gone` is told

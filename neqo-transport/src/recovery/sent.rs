@@ -88,7 +88,8 @@ impl<T: Copy> Default for SentPackets<T> {
             tokens: VecDeque::new(),
             base: 0,
             next_pn: 0,
-            skipped: VecDeque::new(),
+            // A gap that comes late must not be what allocates.
+            skipped: VecDeque::with_capacity(MAX_SKIPPED),
             dead: 0,
             ack_only: 0,
             ack_eliciting: 0,
@@ -124,6 +125,18 @@ impl<T: Copy> SentPackets<T> {
             .skipped
             .partition_point(|gap| gap.start() <= range.end());
         after == 0 || self.skipped[after - 1].end() < range.start()
+    }
+
+    /// How many packets were sent after `from`, up to `to`: both were sent themselves. Numbers that
+    /// were left out are no packets, as far as gaps are remembered.
+    pub fn sent_between(&self, from: PacketNumber, to: PacketNumber) -> u64 {
+        let gaps = self.skipped.iter().rev();
+        let skipped: u64 = gaps
+            .take_while(|gap| *gap.end() > from)
+            .filter(|gap| *gap.start() < to)
+            .map(|gap| gap.end() - gap.start() + 1)
+            .sum();
+        to.saturating_sub(from).saturating_sub(skipped)
     }
 
     /// Nothing that the ring knows about has a smaller number: an acknowledgement below it

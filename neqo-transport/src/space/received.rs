@@ -14,7 +14,7 @@ struct Range {
 
 /// Received packet numbers as at most [`limits::ACK_RANGES`] ranges: with more holes, the oldest is
 /// forgotten and what is not above it counts as received before.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ReceivedRanges {
     /// Ascending, disjoint and not adjacent.
     ranges: Vec<Range>,
@@ -23,6 +23,16 @@ pub struct ReceivedRanges {
     //# packet number that increases as ranges are discarded is one way to achieve this
     //# with minimal state.
     floor: PacketNumber,
+}
+
+impl Default for ReceivedRanges {
+    fn default() -> Self {
+        Self {
+            // Numbers that a peer leaves out make holes for good, at any time.
+            ranges: Vec::with_capacity(limits::ACK_RANGES),
+            floor: 0,
+        }
+    }
 }
 
 impl ReceivedRanges {

@@ -62,12 +62,30 @@ pub struct Space {
     /// How many ack-eliciting packets are owed regardless of congestion control: probes
     /// (RFC 9002 §6.2.4) or a keep-alive.
     probes: u8,
+    /// A probe timeout owes them: each repeats what is outstanding rather than say PING.
+    repeat: bool,
 }
 
 impl Space {
     /// Owes the peer at least `n` ack-eliciting packets.
     pub fn owe_probes(&mut self, n: u8) {
         self.probes = self.probes.max(n);
+    }
+
+    /// Owes the peer at least `n` ack-eliciting packets that repeat what is outstanding.
+    pub fn owe_pto_probes(&mut self, n: u8) {
+        self.owe_probes(n);
+        self.repeat = true;
+    }
+
+    /// One probe of those that are owed is enough.
+    pub fn owe_one_probe(&mut self) {
+        self.probes = self.probes.min(1);
+    }
+
+    /// Whether a packet is owed that repeats what is outstanding.
+    pub const fn wants_pto_probe(&self) -> bool {
+        self.repeat && self.wants_probe()
     }
 
     /// Whether an ack-eliciting packet is owed.
@@ -78,6 +96,7 @@ impl Space {
     /// An ack-eliciting packet was sent.
     pub const fn probe_sent(&mut self) {
         self.probes = self.probes.saturating_sub(1);
+        self.repeat &= self.probes > 0;
     }
 }
 
@@ -96,6 +115,7 @@ impl Spaces {
                 acks: AckTracker::new(id, ack_ratio),
                 crypto: CryptoStream::default(),
                 probes: 0,
+                repeat: false,
             }))
         }))
     }

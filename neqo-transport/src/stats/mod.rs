@@ -104,8 +104,18 @@ pub struct Stats {
     pub min_rtt: Duration,
     /// Congestion window.
     pub cwnd: u64,
+    /// Probes for larger datagrams sent.
+    pub pmtud_tx: u64,
+    /// Such probes acknowledged.
+    pub pmtud_ack: u64,
+    /// Such probes lost.
+    pub pmtud_lost: u64,
     /// Size of UDP payloads in use.
-    pub pmtu: usize,
+    pub pmtud_pmtu: usize,
+    /// The MTU of the interface as the host told it, as IP packets count; zero if it did not.
+    pub pmtud_iface_mtu: usize,
+    /// The largest UDP payload that the peer takes, once it has said so.
+    pub pmtud_peer_max_udp_payload: Option<usize>,
     /// Frames received.
     pub frame_rx: FrameStats,
     /// Frames sent.
@@ -156,7 +166,7 @@ impl Display for Stats {
         write!(
             f,
             "  rtt: {:?} ± {:?}, min {:?}; cwnd {}; pmtu {}",
-            self.rtt, self.rttvar, self.min_rtt, self.cwnd, self.pmtu
+            self.rtt, self.rttvar, self.min_rtt, self.cwnd, self.pmtud_pmtu
         )
     }
 }

@@ -12,7 +12,7 @@ use super::{
     store::Slot,
 };
 use crate::{
-    AppError, Misuse, Res,
+    AppError, Error, Misuse, Res,
     config::limits,
     stream_id::{StreamId, StreamType},
 };
@@ -22,7 +22,7 @@ const MAX_APP_ERROR: AppError = (1 << 62) - 1;
 
 const fn check_code(error: AppError) -> Res<()> {
     if error > MAX_APP_ERROR {
-        return Err(crate::Error::Api(Misuse::InvalidInput));
+        return Err(Error::Api(Misuse::InvalidInput));
     }
     Ok(())
 }
@@ -98,14 +98,11 @@ impl Streams {
     fn write_with<T>(
         &mut self,
         id: StreamId,
-        f: impl FnOnce(&mut SendStream, &mut Pool) -> Res<T>,
+        f: impl FnOnce(&mut SendStream, &mut Pool, usize) -> Res<T>,
     ) -> Res<T> {
         let slot = self.find(id, Half::Send)?;
-        let (send, pool) = self.send_part(slot).ok_or(Misuse::InvalidStreamId)?;
-        let before = send.unsent();
-        let res = f(send, pool);
-        let after = send.unsent();
-        self.unsent = self.unsent + after - before;
+        let res = self.with_send(slot, f).ok_or(Misuse::InvalidStreamId)?;
+        self.note_crowded(slot);
         self.after_write(slot);
         res
     }
@@ -123,12 +120,12 @@ impl Streams {
     /// Buffers as much of `data` as there is space for; returns how much that is.
     /// What the peer's limits do not allow yet is buffered all the same.
     pub(crate) fn send(&mut self, id: StreamId, data: &[u8]) -> Res<usize> {
-        self.write_with(id, |send, pool| send.send(data, pool))
+        self.write_with(id, |send, pool, left| send.send(data, pool, left))
     }
 
     /// Like [`Self::send`] without a copy of long data.
     pub(crate) fn send_bytes(&mut self, id: StreamId, data: Bytes) -> Res<usize> {
-        self.write_with(id, |send, pool| send.send_bytes(data, pool))
+        self.write_with(id, |send, pool, left| send.send_bytes(data, pool, left))
     }
 
     /// Buffers all of `data` if there is space and the peer's limits allow all of it now;
@@ -142,16 +139,16 @@ impl Streams {
         }
         let len = data.len() as u64;
         let conn = self.credit.available().saturating_sub(self.unsent);
-        let (sent, list) = self.write_with(id, |send, pool| {
+        let (sent, list) = self.write_with(id, |send, pool, left| {
             send.check_writable()?;
-            if data.len() > send.space() {
+            if data.len() > send.space(left) {
                 send.refuse_for_space();
                 return Ok((false, false));
             }
             if len > conn.min(send.spare_credit()) {
                 return Ok((false, send.refuse_for_credit(len > conn)));
             }
-            send.send(data, pool)?;
+            send.send(data, pool, left)?;
             Ok((true, false))
         })?;
         if list {
@@ -163,7 +160,7 @@ impl Streams {
 
     /// How much [`Self::send`] would take now.
     pub(crate) fn avail_send_space(&self, id: StreamId) -> Res<usize> {
-        Ok(self.sender(id)?.space())
+        Ok(self.sender(id)?.space(self.room.left()))
     }
 
     /// `SendStreamWritable` comes when there is space for `watermark` bytes (at most the size of
@@ -173,20 +170,20 @@ impl Streams {
         id: StreamId,
         watermark: NonZeroUsize,
     ) -> Res<()> {
-        self.write_with(id, |send, _| {
-            send.set_watermark(watermark.get());
+        self.write_with(id, |send, _, left| {
+            send.set_watermark(watermark.get(), left);
             Ok(())
         })
     }
 
     /// Ends the stream behind what was written.
     pub(crate) fn close_send(&mut self, id: StreamId) -> Res<()> {
-        self.write_with(id, |send, _| send.close())
+        self.write_with(id, |send, _, _| send.close())
     }
 
     /// Makes the peer learn of the stream, even if nothing was written yet.
     pub(crate) fn commit(&mut self, id: StreamId) -> Res<()> {
-        self.write_with(id, |send, _| {
+        self.write_with(id, |send, _, _| {
             send.commit();
             Ok(())
         })
@@ -195,11 +192,13 @@ impl Streams {
     /// Abandons sending: what is not sent is dropped, what is lost is not sent again.
     pub(crate) fn reset_send(&mut self, id: StreamId, error: AppError) -> Res<()> {
         check_code(error)?;
-        if self.write_with(id, |send, pool| Ok(send.reset(error, pool)))? {
+        if self.write_with(id, |send, pool, _| Ok(send.reset(error, pool)))? {
             let slot = self.find(id, Half::Send)?;
             self.control(slot, Control::RESET);
             self.uncontrol(slot, Control::BLOCKED);
+            self.room.queue.remove(&mut self.store, slot);
             self.events.untell(&mut self.store, slot, Told::WRITABLE);
+            self.after_freed();
         }
         Ok(())
     }

@@ -122,6 +122,7 @@ impl Streams {
     }
 
     fn event(&mut self, slot: Slot, told: Told) -> Option<StreamEvent> {
+        let left = self.room.left();
         let stream = self.store.get_mut(slot)?;
         let stream_id = stream.id;
         match told {
@@ -148,11 +149,16 @@ impl Streams {
                     app_error,
                 })
             }
-            Told::WRITABLE => stream
-                .send
-                .as_ref()
-                .is_some_and(|s| s.space() > 0)
-                .then_some(StreamEvent::SendStreamWritable { stream_id }),
+            Told::WRITABLE => {
+                let send = stream.send.as_mut()?;
+                if send.space(left) > 0 {
+                    return Some(StreamEvent::SendStreamWritable { stream_id });
+                }
+                // Another stream has taken the connection's room meanwhile.
+                send.note_starved(left);
+                self.note_crowded(slot);
+                None
+            }
             Told::COMPLETE => Some(StreamEvent::SendStreamComplete { stream_id }),
             _ => None,
         }

@@ -127,23 +127,20 @@ impl Streams {
         let Some(slot) = self.accept(id, Half::Send)? else {
             return Ok(());
         };
-        let Some((send, pool)) = self.send_part(slot) else {
-            return Ok(());
-        };
-        let unsent = send.unsent();
         //= rfc9000#section-3.5
         //# An endpoint that receives a STOP_SENDING frame MUST send a RESET_STREAM
         //# frame if the stream is in the "Ready" or "Send" state.
-        if send.reset(error, pool) {
-            self.unsent -= unsent;
+        if self.with_send(slot, |send, pool, _| send.reset(error, pool)) == Some(true) {
             if let Some(stream) = self.store.get_mut(slot) {
                 stream.stop_error = Some(error);
             }
             self.sched.sync(&mut self.store, slot);
             self.control(slot, Control::RESET);
             self.uncontrol(slot, Control::BLOCKED);
+            self.room.queue.remove(&mut self.store, slot);
             self.events.untell(&mut self.store, slot, Told::WRITABLE);
             self.events.tell(&mut self.store, slot, Told::STOP_SENDING);
+            self.after_freed();
         }
         Ok(())
     }
@@ -165,7 +162,7 @@ impl Streams {
 
     /// An atomic write that failed for want of credit may succeed now.
     fn tell_credit(&mut self, slot: Slot, connection: bool) {
-        if let Some((send, _)) = self.send_part(slot)
+        if let Some(send) = self.send_part(slot)
             && send.more_credit(connection)
         {
             self.events.tell(&mut self.store, slot, Told::WRITABLE);
@@ -181,7 +178,7 @@ impl Streams {
     }
 
     pub(super) fn raise_stream(&mut self, slot: Slot, max: u64) {
-        if let Some((send, _)) = self.send_part(slot)
+        if let Some(send) = self.send_part(slot)
             && send.on_max_data(max)
         {
             self.uncontrol(slot, Control::BLOCKED);

@@ -19,6 +19,7 @@ mod input;
 mod output;
 mod pool;
 pub(crate) mod recv;
+mod room;
 mod sched;
 pub(crate) mod send;
 mod store;
@@ -36,6 +37,7 @@ pub(crate) use input::StreamFrame;
 use neqo_common::Role;
 pub(crate) use pool::Pool;
 use recv::{Lent, RecvStream};
+use room::Room;
 use sched::Scheduler;
 pub use sched::{RetransmissionPriority, SendGroupId, SendOrder, TransmissionPriority};
 use send::SendStream;
@@ -93,6 +95,8 @@ pub(crate) struct Streams {
     pool: Pool,
     /// Bytes that were written but never sent, of all streams.
     unsent: u64,
+    /// What all streams hold together, and who waits for it to be less.
+    room: Room,
     /// Streams with an atomic write that waits for the connection's credit.
     waiting: Vec<StreamId>,
     /// How many streams want the connection to be kept alive.
@@ -129,6 +133,7 @@ impl Streams {
             ],
             pool: Pool::default(),
             unsent: 0,
+            room: Room::new(),
             waiting: Vec::new(),
             keep_alive: 0,
         }
@@ -211,10 +216,25 @@ impl Streams {
         Some((recv, lent))
     }
 
-    /// The sending part of a stream and spare memory.
-    fn send_part(&mut self, slot: Slot) -> Option<(&mut SendStream, &mut Pool)> {
+    /// The sending part of a stream.
+    fn send_part(&mut self, slot: Slot) -> Option<&mut SendStream> {
+        self.store.get_mut(slot)?.send.as_mut()
+    }
+
+    /// Runs what changes how much a stream's sending part holds, and keeps the books. `f` is lent
+    /// spare memory and told how much the connection lets streams hold more.
+    fn with_send<T>(
+        &mut self,
+        slot: Slot,
+        f: impl FnOnce(&mut SendStream, &mut Pool, usize) -> T,
+    ) -> Option<T> {
+        let left = self.room.left();
         let send = self.store.get_mut(slot)?.send.as_mut()?;
-        Some((send, &mut self.pool))
+        let (unsent, held) = (send.unsent(), send.held());
+        let result = f(send, &mut self.pool, left);
+        self.unsent = self.unsent + send.unsent() - unsent;
+        self.room.count(held, send.held());
+        Some(result)
     }
 
     /// Queues what the windows owe the peer after the application or a discard consumed something.
@@ -255,6 +275,7 @@ impl Streams {
         self.sched.sync(&mut self.store, slot);
         self.uncontrol(slot, Control::RESET);
         self.uncontrol(slot, Control::BLOCKED);
+        self.room.queue.remove(&mut self.store, slot);
         self.events.untell(&mut self.store, slot, Told::WRITABLE);
     }
 
@@ -265,6 +286,7 @@ impl Streams {
         };
         self.sched.remove(&mut self.store, slot);
         self.control.remove(&mut self.store, slot);
+        self.room.queue.remove(&mut self.store, slot);
         self.events.queue.remove(&mut self.store, slot);
         self.store.remove(slot);
         if id.is_remote_initiated(self.role) {
@@ -276,10 +298,12 @@ impl Streams {
     /// Whether the books balance. Looks at every stream: for `debug_assert!`.
     pub(crate) fn consistent(&self) -> bool {
         let mut unsent = 0;
+        let mut held = 0;
         let mut sent = 0;
         for s in self.store.iter() {
             if let Some(send) = &s.send {
                 unsent += send.unsent();
+                held += send.held();
                 sent += send.credit().used();
                 if !send.consistent()
                     || send.has_free() != s.links.linked(Kind::Free)
@@ -296,7 +320,10 @@ impl Streams {
                 return false;
             }
         }
-        unsent == self.unsent && sent <= self.credit.used() && self.pool.consistent()
+        unsent == self.unsent
+            && held == self.room.held()
+            && sent <= self.credit.used()
+            && self.pool.consistent()
     }
 }
 

@@ -1,10 +1,20 @@
 //! What streams write, and what becomes of it.
 
 use super::{
-    Control, Streams, Token, Told, events::Events, nth, sched::Turn, send::Wrote,
-    send::state::State, store::Slot,
+    Control, Pool, Streams, Token, Told,
+    events::Events,
+    nth,
+    sched::Turn,
+    send::{SendStream, Wrote, state::State},
+    store::Slot,
 };
-use crate::{recovery::token::Token as Sent, stream_id::StreamId, tx::Tx, wire::frame::encode};
+use crate::{
+    recovery::token::Token as Sent,
+    stats::FrameStats,
+    stream_id::StreamId,
+    tx::{PacketBuilder, Tx},
+    wire::frame::encode,
+};
 
 impl Streams {
     /// Whether a packet is worth making for streams.
@@ -39,40 +49,34 @@ impl Streams {
     fn write_connection_limits(&mut self, tx: &mut Tx<'_, '_, '_>) {
         if self.due.max_data {
             let max = self.window.advertise(tx.now, tx.rtt);
-            if encode::max_data_len(max) <= tx.remaining() {
-                encode::max_data(tx.pkt, max);
-                tx.push(Sent::Stream(Token::MaxData));
-                tx.stats.max_data += 1;
-                self.due.max_data = false;
-            }
+            let len = encode::max_data_len(max);
+            self.due.max_data = !put(tx, Token::MaxData, len, |p| encode::max_data(p, max));
         }
-        let limit = self.credit.limit();
-        if self.due.data_blocked && encode::data_blocked_len(limit) <= tx.remaining() {
-            encode::data_blocked(tx.pkt, limit);
-            tx.push(Sent::Stream(Token::DataBlocked));
-            tx.stats.data_blocked += 1;
-            self.due.data_blocked = false;
+        if self.due.data_blocked {
+            let limit = self.credit.limit();
+            let len = encode::data_blocked_len(limit);
+            self.due.data_blocked = !put(tx, Token::DataBlocked, len, |p| {
+                encode::data_blocked(p, limit);
+            });
         }
     }
 
     fn write_stream_counts(&mut self, tx: &mut Tx<'_, '_, '_>) {
-        for stream_type in Events::TYPES {
-            let i = nth(stream_type);
+        for t in Events::TYPES {
+            let i = nth(t);
             if self.due.max_streams[i] {
                 let max = self.inbound[i].advertise();
-                if encode::max_streams_len(max) <= tx.remaining() {
-                    encode::max_streams(tx.pkt, stream_type, max);
-                    tx.push(Sent::Stream(Token::MaxStreams(stream_type)));
-                    tx.stats.max_streams += 1;
-                    self.due.max_streams[i] = false;
-                }
+                let len = encode::max_streams_len(max);
+                self.due.max_streams[i] = !put(tx, Token::MaxStreams(t), len, |p| {
+                    encode::max_streams(p, t, max);
+                });
             }
-            let limit = self.outbound[i].credit.limit();
-            if self.due.streams_blocked[i] && encode::streams_blocked_len(limit) <= tx.remaining() {
-                encode::streams_blocked(tx.pkt, stream_type, limit);
-                tx.push(Sent::Stream(Token::StreamsBlocked(stream_type)));
-                tx.stats.streams_blocked += 1;
-                self.due.streams_blocked[i] = false;
+            if self.due.streams_blocked[i] {
+                let limit = self.outbound[i].credit.limit();
+                let len = encode::streams_blocked_len(limit);
+                self.due.streams_blocked[i] = !put(tx, Token::StreamsBlocked(t), len, |p| {
+                    encode::streams_blocked(p, t, limit);
+                });
             }
         }
     }
@@ -90,7 +94,8 @@ impl Streams {
             (Control::BLOCKED, Self::write_stream_data_blocked),
         ] {
             if self.store.get(slot).is_some_and(|s| s.control.has(bit)) {
-                if !write(self, slot, tx) {
+                // What does not matter any more is done, too.
+                if write(self, slot, tx) == Some(false) {
                     return false;
                 }
                 self.uncontrol(slot, bit);
@@ -101,90 +106,57 @@ impl Streams {
         true
     }
 
-    fn write_reset(&mut self, slot: Slot, tx: &mut Tx<'_, '_, '_>) -> bool {
-        let Some((id, send)) = self
-            .store
-            .get(slot)
-            .and_then(|s| Some((s.id, s.send.as_ref()?)))
-        else {
-            return true;
-        };
-        let Some((error, size)) = send.reset_frame() else {
-            return true;
-        };
-        if encode::reset_stream_len(id, error, size) > tx.remaining() {
-            return false;
-        }
-        encode::reset_stream(tx.pkt, id, error, size);
-        tx.push(Sent::Stream(Token::Reset(id)));
-        tx.stats.reset_stream += 1;
-        true
+    fn write_reset(&mut self, slot: Slot, tx: &mut Tx<'_, '_, '_>) -> Option<bool> {
+        let stream = self.store.get(slot)?;
+        let id = stream.id;
+        let (error, size) = stream.send.as_ref()?.reset_frame()?;
+        let len = encode::reset_stream_len(id, error, size);
+        Some(put(tx, Token::Reset(id), len, |p| {
+            encode::reset_stream(p, id, error, size);
+        }))
     }
 
-    fn write_stop_sending(&mut self, slot: Slot, tx: &mut Tx<'_, '_, '_>) -> bool {
-        let Some((id, recv)) = self
-            .store
-            .get(slot)
-            .and_then(|s| Some((s.id, s.recv.as_ref()?)))
-        else {
-            return true;
-        };
-        let Some(error) = recv.stop_error() else {
-            return true;
-        };
-        if encode::stop_sending_len(id, error) > tx.remaining() {
-            return false;
-        }
-        encode::stop_sending(tx.pkt, id, error);
-        tx.push(Sent::Stream(Token::StopSending(id)));
-        tx.stats.stop_sending += 1;
-        true
+    fn write_stop_sending(&mut self, slot: Slot, tx: &mut Tx<'_, '_, '_>) -> Option<bool> {
+        let stream = self.store.get(slot)?;
+        let id = stream.id;
+        let error = stream.recv.as_ref()?.stop_error()?;
+        let len = encode::stop_sending_len(id, error);
+        Some(put(tx, Token::StopSending(id), len, |p| {
+            encode::stop_sending(p, id, error);
+        }))
     }
 
-    fn write_max_stream_data(&mut self, slot: Slot, tx: &mut Tx<'_, '_, '_>) -> bool {
-        let Some((id, recv)) = self
-            .store
-            .get_mut(slot)
-            .and_then(|s| Some((s.id, s.recv.as_mut()?)))
-        else {
-            return true;
-        };
-        if !recv.wants_credit() {
-            return true;
-        }
+    fn write_max_stream_data(&mut self, slot: Slot, tx: &mut Tx<'_, '_, '_>) -> Option<bool> {
+        let stream = self.store.get_mut(slot)?;
+        let id = stream.id;
+        let recv = stream.recv.as_mut().filter(|r| r.wants_credit())?;
         let max = recv.window_mut().advertise(tx.now, tx.rtt);
-        if encode::max_stream_data_len(id, max) > tx.remaining() {
-            return false;
+        let len = encode::max_stream_data_len(id, max);
+        let written = put(tx, Token::MaxStreamData(id), len, |p| {
+            encode::max_stream_data(p, id, max);
+        });
+        if written {
+            // One stream alone must not be held back by the connection's window.
+            let size = recv.window().size();
+            self.window.grow(size.saturating_add(size / 2));
+            self.due.max_data |= self.window.is_due();
         }
-        // One stream alone must not be held back by the connection's window.
-        let size = recv.window().size();
-        self.window.grow(size.saturating_add(size / 2));
-        self.due.max_data |= self.window.is_due();
-        encode::max_stream_data(tx.pkt, id, max);
-        tx.push(Sent::Stream(Token::MaxStreamData(id)));
-        tx.stats.max_stream_data += 1;
-        true
+        Some(written)
     }
 
-    fn write_stream_data_blocked(&mut self, slot: Slot, tx: &mut Tx<'_, '_, '_>) -> bool {
-        let Some((id, send)) = self
-            .store
-            .get_mut(slot)
-            .and_then(|s| Some((s.id, s.send.as_mut()?)))
-        else {
-            return true;
-        };
-        let Some(limit) = send.blocked_at() else {
-            return true;
-        };
-        if encode::stream_data_blocked_len(id, limit) > tx.remaining() {
-            return false;
+    fn write_stream_data_blocked(&mut self, slot: Slot, tx: &mut Tx<'_, '_, '_>) -> Option<bool> {
+        let stream = self.store.get_mut(slot)?;
+        let id = stream.id;
+        let send = stream.send.as_mut()?;
+        let limit = send.blocked_at()?;
+        let len = encode::stream_data_blocked_len(id, limit);
+        let written = put(tx, Token::StreamDataBlocked(id), len, |p| {
+            encode::stream_data_blocked(p, id, limit);
+        });
+        if written {
+            send.blocked_sent();
         }
-        send.blocked_sent();
-        encode::stream_data_blocked(tx.pkt, id, limit);
-        tx.push(Sent::Stream(Token::StreamDataBlocked(id)));
-        tx.stats.stream_data_blocked += 1;
-        true
+        Some(written)
     }
 
     /// Writes STREAM frames, as the scheduler says, until the packet is full or nothing may be
@@ -226,9 +198,7 @@ impl Streams {
         let wrote = send.write(stream.id, conn, tx);
         if wrote == Wrote::Frame {
             self.unsent -= before - send.unsent();
-            if send.newly_writable() {
-                self.events.tell(&mut self.store, slot, Told::WRITABLE);
-            }
+            self.check_writable(slot);
             self.sched.turn(&mut self.store, turn);
             self.after_write(slot);
         }
@@ -248,7 +218,7 @@ impl Streams {
                 let Some(slot) = self.store.slot(id) else {
                     return;
                 };
-                let Some((send, _)) = self.send_part(slot) else {
+                let Some(send) = self.send_part(slot) else {
                     return;
                 };
                 send.reset_acked();
@@ -271,18 +241,19 @@ impl Streams {
         let Some(slot) = self.store.slot(id) else {
             return;
         };
-        let Some((send, pool)) = self.send_part(slot) else {
+        let acked =
+            |send: &mut SendStream, pool: &mut Pool, _| send.acked(offset..offset + len, fin, pool);
+        let Some(done) = self.with_send(slot, acked) else {
             return;
         };
-        if send.acked(offset..offset + len, fin, pool) {
+        if done {
             self.drop_send(slot);
             self.events.tell(&mut self.store, slot, Told::COMPLETE);
-            return;
+        } else {
+            self.check_writable(slot);
+            self.sched.sync(&mut self.store, slot);
         }
-        if send.newly_writable() {
-            self.events.tell(&mut self.store, slot, Told::WRITABLE);
-        }
-        self.sched.sync(&mut self.store, slot);
+        self.after_freed();
     }
 
     /// The frame was lost: what it said is said again if it still matters (RFC 9000 §13.3).
@@ -295,7 +266,7 @@ impl Streams {
                 fin,
             } => {
                 if let Some(slot) = self.store.slot(id)
-                    && let Some((send, _)) = self.send_part(slot)
+                    && let Some(send) = self.send_part(slot)
                 {
                     send.lost(offset..offset + u64::from(len), fin);
                     self.sched.sync(&mut self.store, slot);
@@ -334,5 +305,35 @@ impl Streams {
         if matters {
             self.control(slot, what);
         }
+    }
+}
+
+/// Writes a control frame of `len` bytes and notes it, if it fits. Whether it did.
+fn put(
+    tx: &mut Tx<'_, '_, '_>,
+    token: Token,
+    len: usize,
+    write: impl FnOnce(&mut PacketBuilder<'_>),
+) -> bool {
+    let fits = len <= tx.remaining();
+    if fits {
+        write(tx.pkt);
+        tx.push(Sent::Stream(token));
+        *counter(tx.stats, token) += 1;
+    }
+    fits
+}
+
+const fn counter(stats: &mut FrameStats, token: Token) -> &mut u64 {
+    match token {
+        Token::Data { .. } => &mut stats.stream,
+        Token::Reset(_) => &mut stats.reset_stream,
+        Token::StopSending(_) => &mut stats.stop_sending,
+        Token::MaxData => &mut stats.max_data,
+        Token::MaxStreamData(_) => &mut stats.max_stream_data,
+        Token::MaxStreams(_) => &mut stats.max_streams,
+        Token::DataBlocked => &mut stats.data_blocked,
+        Token::StreamDataBlocked(_) => &mut stats.stream_data_blocked,
+        Token::StreamsBlocked(_) => &mut stats.streams_blocked,
     }
 }

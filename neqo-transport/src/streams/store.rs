@@ -21,6 +21,8 @@ pub(super) enum Kind {
     Control = 2,
     /// Events for the application.
     Event = 3,
+    /// The application waits for the connection to hold less.
+    Room = 4,
 }
 
 /// A stream's place in one queue.
@@ -41,11 +43,11 @@ impl Link {
 
 /// A stream's places in all queues, by [`Kind`].
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Links([Link; 4]);
+pub(super) struct Links([Link; 5]);
 
 impl Default for Links {
     fn default() -> Self {
-        Self([Link::UNLINKED; 4])
+        Self([Link::UNLINKED; 5])
     }
 }
 

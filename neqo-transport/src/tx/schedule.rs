@@ -23,6 +23,8 @@ pub enum Permit {
     AckOnly,
     /// Only what validates a path that is not in use.
     PathOnly,
+    /// Only a PING, and PADDING to the size of the datagram: a probe for a larger path MTU.
+    MtuProbe,
     /// Anything, whatever congestion control says; at least a PING (RFC 9002 §6.2.4).
     Probe,
     /// Anything.
@@ -74,9 +76,16 @@ impl Parts<'_> {
         tx: &mut Tx<'_, '_, '_>,
     ) -> Option<PacketNumber> {
         let app = id == PacketNumberSpace::ApplicationData;
-        if permit == Permit::PathOnly {
-            self.write_path(tx);
-            return None;
+        match permit {
+            Permit::PathOnly => {
+                self.write_path(tx);
+                return None;
+            }
+            Permit::MtuProbe => {
+                write_mtu_probe(tx);
+                return None;
+            }
+            Permit::AckOnly | Permit::Probe | Permit::All => {}
         }
         let acked = self.acks.write(tx, limits::ACK_DELAY_EXPONENT);
         if permit == Permit::AckOnly {
@@ -93,10 +102,8 @@ impl Parts<'_> {
             self.streams.write_control(tx);
             self.streams.write_data(tx);
         }
-        if permit == Permit::Probe && !tx.pkt.is_ack_eliciting() && tx.remaining() > 0 {
-            encode::ping(tx.pkt);
-            tx.push(Token::Ping);
-            tx.stats.ping += 1;
+        if permit == Permit::Probe && !tx.pkt.is_ack_eliciting() {
+            write_ping(tx);
         }
         acked
     }
@@ -117,6 +124,23 @@ impl Parts<'_> {
             *self.handshake_done_due = false;
         }
     }
+}
+
+fn write_ping(tx: &mut Tx<'_, '_, '_>) {
+    if tx.remaining() > 0 {
+        encode::ping(tx.pkt);
+        tx.push(Token::Ping);
+        tx.stats.ping += 1;
+    }
+}
+
+//= rfc9000#section-14.4
+//# Endpoints could limit the content of PMTU probes to PING and PADDING frames,
+//# since packets that are larger than the current maximum datagram size are more
+//# likely to be dropped by the network.
+fn write_mtu_probe(tx: &mut Tx<'_, '_, '_>) {
+    write_ping(tx);
+    encode::padding(tx.pkt, tx.remaining());
 }
 
 /// Whether a packet makes the datagram that carries it one of at least

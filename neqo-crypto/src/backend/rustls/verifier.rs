@@ -7,9 +7,11 @@ use rustls::{
     client::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        verify_server_name,
     },
     crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
+    server::ParsedCertificate,
 };
 
 use super::provider::config_error;
@@ -25,16 +27,19 @@ pub(super) fn verifier(
         Verification::Platform => Arc::new(
             rustls_platform_verifier::Verifier::new(Arc::clone(provider)).map_err(config_error)?,
         ),
-        Verification::Roots(roots) => {
+        Verification::Roots(given) => {
             let mut store = RootCertStore::empty();
-            for root in roots {
+            for root in given {
                 store
                     .add(CertificateDer::from_slice(root).into_owned())
                     .map_err(config_error)?;
             }
-            WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(provider))
-                .build()
-                .map_err(config_error)?
+            let (roots, provider) = (Arc::new(store), Arc::clone(provider));
+            let chains = WebPkiServerVerifier::builder_with_provider(roots, provider);
+            Arc::new(GivenRoots {
+                chains: chains.build().map_err(config_error)?,
+                roots: given.clone(),
+            })
         }
         Verification::PinSha256(pins) => Arc::new(KeyHolder {
             algorithms,
@@ -45,6 +50,74 @@ pub(super) fn verifier(
             pins: None,
         }),
     })
+}
+
+/// Verifies by roots that the user gave.
+///
+/// One of them may be the server's own certificate: that of a certificate authority which signed itself, as tools make
+/// them by default. Libraries that build chains refuse it in that place (RFC 5280, Section 4.2.1.9), but who gives it
+/// means just this server; it is held to its name and its dates.
+#[derive(Debug)]
+struct GivenRoots {
+    chains: Arc<WebPkiServerVerifier>,
+    roots: Vec<Vec<u8>>,
+}
+
+impl GivenRoots {
+    /// Whether nothing but its being an authority's stood against a certificate. That is what webpki looks at after the
+    /// dates.
+    fn is_authority(error: &Error) -> bool {
+        let Error::InvalidCertificate(CertificateError::Other(OtherError(error))) = error else {
+            return false;
+        };
+        matches!(
+            error.downcast_ref::<webpki::Error>(),
+            Some(webpki::Error::CaUsedAsEndEntity)
+        )
+    }
+}
+
+impl ServerCertVerifier for GivenRoots {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        self.chains
+            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+            .or_else(|e| {
+                if !Self::is_authority(&e) || !self.roots.iter().any(|r| r == end_entity.as_ref()) {
+                    return Err(e);
+                }
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            })
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.chains.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.chains.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chains.supported_verify_schemes()
+    }
 }
 
 /// Why a pinned certificate is refused.

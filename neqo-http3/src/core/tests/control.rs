@@ -6,7 +6,7 @@ use neqo_transport::{StreamId, StreamType};
 use super::{CONFIG, End, frame, peer_error};
 use crate::{
     Priority,
-    config::limits::{MAX_EARLY_PRIORITIES, MAX_PENDING_CONTROL, MAX_WAITING_EVENTS},
+    config::limits::{MAX_EARLY_PRIORITIES, MAX_PENDING_CONTROL},
     core::{Config, StreamEvent, events::CoreEvent, quic::Urgency},
     error::{Error, Misuse, Violation},
     settings::Settings,
@@ -545,7 +545,7 @@ fn early_priorities_are_bounded() {
 }
 
 #[test]
-fn told_priorities_are_bounded() {
+fn of_many_priorities_the_last_is_told() {
     // hardening A14
     let mut server = End::server();
     server.deliver(2, CONTROL, false).unwrap();
@@ -558,7 +558,13 @@ fn told_priorities_are_bounded() {
             .deliver(2, &priority_update(0, value), false)
             .unwrap();
     }
-    assert_eq!(server.events().len(), MAX_WAITING_EVENTS);
+    assert_eq!(
+        server.core.events.len(),
+        3,
+        "settings, a request, a priority"
+    );
+    let last = CoreEvent::PriorityUpdate(StreamId::new(0), Priority::new(2, false));
+    assert_eq!(server.events().last(), Some(&last));
     let urgency = server.quic.streams[&StreamId::new(0)].urgency;
     assert_eq!(
         urgency,

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Priority,
-    config::limits::{MAX_OPEN_REQUESTS, MAX_WAITING_EVENTS},
+    config::limits::{MAX_OPEN_REQUESTS, MAX_WAITING_EVENTS, MAX_WAITING_FIELDS},
     core::{Config, StreamEvent, events::CoreEvent, quic::Urgency},
     error::{Error, Misuse, Res, StreamFault, Violation},
     settings::Settings,
@@ -946,6 +946,27 @@ fn rapid_resets() {
     assert_eq!(server.core.open_requests(), 0);
     server.deliver(80_000, &section(GET), true).unwrap();
     assert_eq!(server.events().len(), 1, "it goes on");
+}
+
+#[test]
+fn rapid_resets_of_long_requests() {
+    // hardening A10, A13
+    const LONG: usize = 10_000;
+    let mut config = CONFIG;
+    config.settings.max_field_section_size = Some(1 << 20);
+    let mut server = End::with(Role::Server, config);
+    let long = "x".repeat(LONG);
+    let request: Vec<_> = GET.iter().copied().chain([("long", &*long)]).collect();
+    for i in 0..2000_u64 {
+        server.deliver(i * 4, &section(&request), false).unwrap();
+        server.reset(i * 4, 0x10c).unwrap();
+        server.quic.streams.remove(&StreamId::new(i * 4));
+    }
+    let told = server.core.events.len();
+    assert!(told >= 2 * MAX_WAITING_FIELDS / (LONG + 1000), "{told}");
+    assert!(told <= 2 * (MAX_WAITING_FIELDS / LONG + 1), "{told}");
+    while server.core.next_event().is_some() {}
+    assert!(!server.core.events.is_full(), "all is counted back");
 }
 
 #[test]

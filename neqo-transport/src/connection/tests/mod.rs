@@ -12,6 +12,7 @@ mod identity;
 mod key_update;
 mod mutation;
 mod paths;
+mod probes;
 mod reset;
 mod storm;
 mod versions;

@@ -151,7 +151,8 @@ fn a_nat_rebinding_is_followed_and_validated() {
     pair.inject(Role::Client, PING);
     let (mut to_old, mut to_new) = (0, 0);
     let mut buf = [0; 8192];
-    let trigger = pair.forge(Role::Client, PING);
+    // Large enough for the server to be allowed an answer.
+    let trigger = pair.forge(Role::Client, &[PING, &[0; 500]].concat());
     pair.reach_server(nat(Role::Client, &trigger));
     assert_eq!(primary(&mut pair), elsewhere());
     for _ in 0..1000 {
@@ -176,7 +177,7 @@ fn a_nat_rebinding_is_followed_and_validated() {
     }
     assert_eq!(got, 250_000);
     assert_eq!(to_old, 0);
-    assert!(to_new > 200);
+    assert!(to_new > 150);
     assert!(pair.server().paths.primary().amplification.is_validated());
     assert_eq!(primary(&mut pair), elsewhere());
 }

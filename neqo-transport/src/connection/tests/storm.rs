@@ -98,9 +98,15 @@ impl Storm {
     fn rebind(&mut self) {
         self.port = 2000 + u16::try_from(self.random.below(8)).unwrap();
         for _ in 0..3 {
-            let d = from_addr(&self.pair.forge(Role::Client, &[1]), self.address());
-            self.flying.push((self.pair.now + 20 * MS, Role::Server, d));
+            self.speak();
         }
+    }
+
+    /// The client says something: a server that cannot validate the new address goes back to one
+    /// that is gone, and only hears of the new one again if the client does not fall silent.
+    fn speak(&mut self) {
+        let d = from_addr(&self.pair.forge(Role::Client, &[1]), self.address());
+        self.flying.push((self.pair.now + 20 * MS, Role::Server, d));
     }
 
     /// Does something that may happen at any time.
@@ -112,6 +118,7 @@ impl Storm {
         };
         match self.random.below(60) {
             0 if rebinding => self.rebind(),
+            4 if rebinding => self.speak(),
             // Blocked unless the one before is confirmed.
             1..=3 => drop(self.pair.side(role).initiate_key_update()),
             _ => {}

@@ -116,6 +116,24 @@ fn lost_by_packet_threshold() {
     assert_eq!(f.log.acked, [2, 3]);
 }
 
+#[test]
+fn skipped_numbers_are_no_packets() {
+    let mut f = Fixture::new();
+    for pn in [0, 1, 3, 4, 7, 8] {
+        f.send_all(pn..=pn, ms(10));
+    }
+    // 1 and 3 were sent after 0, which is not three packets, though three numbers.
+    f.ack(&[3..=3], ms(20));
+    assert_eq!(f.detect(ms(20)).congestion, None);
+    f.ack(&[4..=4], ms(21));
+    assert!(f.detect(ms(21)).congestion.is_some());
+    assert_eq!(f.log.packets_lost, [0]);
+    // 7 is the third after 1, across two gaps.
+    f.ack(&[7..=7], ms(22));
+    f.detect(ms(22));
+    assert_eq!(f.log.packets_lost, [0, 1]);
+}
+
 //= rfc9002#section-6.1 type=test
 //# The packet is unacknowledged, in flight, and was sent prior to an
 //# acknowledged packet.
@@ -158,6 +176,9 @@ fn packets_not_in_flight_are_forgotten_and_not_lost() {
     assert_eq!(f.loss.sent.len(), 0);
 }
 
+//= rfc9000#section-14.4 type=test
+//# PMTU probe is therefore not a reliable indication of congestion and SHOULD NOT
+//# trigger a congestion control reaction
 #[test]
 fn a_lost_mtu_probe_is_no_congestion() {
     let mut f = Fixture::new();
@@ -307,12 +328,12 @@ fn lost_packets_are_remembered_within_bounds() {
 fn probes_give_back_the_oldest_tokens() {
     let mut f = Fixture::new();
     f.send_all(0..=4, ms(0));
-    assert_eq!(f.loss.probe(&mut f.log), 2);
+    assert_eq!(f.loss.probe(2, &mut f.log), 2);
     assert_eq!(f.log.lost, [0, 1]);
     assert!(f.log.packets_lost.is_empty());
     assert_eq!(f.loss.sent.len(), 5);
     // The next probe says something else.
-    assert_eq!(f.loss.probe(&mut f.log), 2);
+    assert_eq!(f.loss.probe(2, &mut f.log), 2);
     assert_eq!(f.log.lost, [0, 1, 2, 3]);
     // The loss that is established later does not repeat it.
     f.ack(&[4..=4], ms(500));
@@ -344,7 +365,7 @@ fn discarding() {
 fn requeueing() {
     let mut f = Fixture::new();
     f.send_all(0..=3, ms(0));
-    assert_eq!(f.loss.probe(&mut f.log), 2);
+    assert_eq!(f.loss.probe(2, &mut f.log), 2);
     let (mut gone, mut again) = (Vec::new(), Vec::new());
     f.loss.requeue(|p| gone.push(p.pn), |t| again.push(*t));
     assert_eq!(gone, [0, 1, 2, 3]);

@@ -214,7 +214,8 @@ fn interleave(net: &Net, clients: &mut [Client], rounds: usize) -> (Vec<u8>, usi
 
 #[test]
 fn one_buffer_for_several_connections() {
-    let params = || ConnectionParameters::default().pacing(false);
+    // Probes for the path MTU would have a size of their own.
+    let params = || ConnectionParameters::default().pacing(false).pmtud(false);
     let mut net = Net::with(params());
     let mut clients: Vec<Client> = (0..3)
         .map(|_| {
@@ -252,7 +253,7 @@ fn one_buffer_for_several_connections() {
 
 #[test]
 fn one_buffer_for_one_connection() {
-    let params = || ConnectionParameters::default().pacing(false);
+    let params = || ConnectionParameters::default().pacing(false).pmtud(false);
     let mut net = Net::with(params());
     let mut clients = [net.client_with(params())];
     net.exchange(&mut clients);

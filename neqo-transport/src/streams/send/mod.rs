@@ -114,15 +114,21 @@ impl SendStream {
         }
     }
 
-    /// How many bytes the buffer takes now.
-    pub(super) fn space(&self) -> usize {
+    /// How many bytes are held: never sent, or not acknowledged.
+    pub(super) const fn held(&self) -> u64 {
+        self.buf.unacked()
+    }
+
+    /// How many bytes the buffer takes now, when the connection holds at most `left` more.
+    pub(super) fn space(&self, left: usize) -> usize {
         if !self.state.is_sending() || self.fin != Fin::Open {
             return 0;
         }
-        let left =
+        let under =
             |limit: usize, used| limit.saturating_sub(usize::try_from(used).unwrap_or(usize::MAX));
-        left(limits::MAX_SEND_UNSENT, self.buf.unsent())
-            .min(left(limits::MAX_SEND_UNACKED, self.buf.unacked()))
+        under(limits::MAX_SEND_UNSENT, self.buf.unsent())
+            .min(under(limits::MAX_SEND_UNACKED, self.held()))
+            .min(left.max(under(limits::SEND_FLOOR, self.held())))
     }
 
     /// How many more bytes the stream's credit covers than are buffered.
@@ -130,9 +136,14 @@ impl SendStream {
         self.credit.available().saturating_sub(self.buf.unsent())
     }
 
-    /// Asks to be told of space.
-    pub(super) fn note_starved(&mut self) {
-        self.starved = self.space() < self.threshold();
+    /// Asks to be told of space, unless there is.
+    pub(super) fn note_starved(&mut self, left: usize) {
+        self.starved = !self.is_writable(left);
+    }
+
+    /// Whether the application waits for space.
+    pub(super) const fn is_starved(&self) -> bool {
+        self.starved
     }
 
     /// Notes that an atomic write was refused for want of space.
@@ -165,23 +176,28 @@ impl SendStream {
     }
 
     /// Buffers what fits of `data`; returns how much.
-    pub(super) fn send(&mut self, data: &[u8], pool: &mut Pool) -> Res<usize> {
+    pub(super) fn send(&mut self, data: &[u8], pool: &mut Pool, left: usize) -> Res<usize> {
         self.check_writable()?;
-        let n = self.space().min(data.len());
+        let n = self.space(left).min(data.len());
         self.buf.push(&data[..n], pool);
-        self.note_starved();
+        self.note_starved(left.saturating_sub(n));
         Ok(n)
     }
 
     /// Queues what fits of `data`; returns how much.
-    pub(super) fn send_bytes(&mut self, mut data: Bytes, pool: &mut Pool) -> Res<usize> {
+    pub(super) fn send_bytes(
+        &mut self,
+        mut data: Bytes,
+        pool: &mut Pool,
+        left: usize,
+    ) -> Res<usize> {
         self.check_writable()?;
-        let n = self.space().min(data.len());
+        let n = self.space(left).min(data.len());
         data.truncate(n);
         if n > 0 {
             self.buf.push_bytes(data, pool);
         }
-        self.note_starved();
+        self.note_starved(left.saturating_sub(n));
         Ok(n)
     }
 
@@ -289,14 +305,22 @@ impl SendStream {
         self.watermark.max(most / 4).min(most)
     }
 
-    pub(super) fn set_watermark(&mut self, watermark: usize) {
+    /// Whether there is enough space to tell the application of. While the connection holds all
+    /// that it may, what is left to each stream must do.
+    fn is_writable(&self, left: usize) -> bool {
+        let space = self.space(left);
+        space >= self.threshold()
+            || (left < limits::MAX_SEND_UNSENT && space >= limits::SEND_FLOOR.max(self.watermark))
+    }
+
+    pub(super) fn set_watermark(&mut self, watermark: usize, left: usize) {
         self.watermark = watermark;
-        self.note_starved();
+        self.note_starved(left);
     }
 
     /// Whether the application waits for space and there is enough now. Asked again, it is no.
-    pub(super) fn newly_writable(&mut self) -> bool {
-        let enough = self.starved && self.space() >= self.threshold();
+    pub(super) fn newly_writable(&mut self, left: usize) -> bool {
+        let enough = self.starved && self.is_writable(left);
         if enough {
             self.starved = false;
         }

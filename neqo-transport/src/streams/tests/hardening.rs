@@ -1,15 +1,19 @@
 //! Peers that mean harm.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use neqo_common::Role;
 
 use super::{
-    super::{Pool, recv::Reassembly},
-    C_UNI, Pair, ROOM, StreamEvent, StreamFrame, WIDE, limits,
+    super::{Pool, Token, recv::Reassembly},
+    C_UNI, End, Packet, Pair, ROOM, StreamEvent, StreamFrame, WIDE, limits, uni,
 };
 use crate::{
     Error, Violation,
-    config::limits::{REASSEMBLY_BYTES_PER_GAP, REASSEMBLY_GAPS},
+    config::limits::{
+        MAX_SEND_HELD, MAX_SEND_UNSENT, REASSEMBLY_BYTES_PER_GAP, REASSEMBLY_GAPS, SEND_FLOOR,
+    },
     rx::payload::Payload,
     stream_id::{StreamId, StreamType},
     wire::frame::Frame,
@@ -235,4 +239,108 @@ fn blocked_floods_are_answered_once() {
         p.server.s.on_stream_data_blocked(C_UNI, 0).unwrap();
     }
     assert!(!p.server.s.wants_to_send(), "nothing new to give");
+}
+
+/// Sends what the streams hold, and acknowledges all of it but the first packet of each stream.
+fn drain_all_but_the_first(e: &mut End, kept: &mut BTreeMap<StreamId, Packet>) {
+    for p in e.write_all() {
+        let (id, _) = p.data()[0];
+        let first = matches!(p.tokens()[..], [Token::Data { offset: 0, .. }]);
+        if first {
+            kept.insert(id, p);
+        } else {
+            e.acked(&p);
+        }
+    }
+}
+
+/// Fills the streams until none of them takes any more.
+fn fill(e: &mut End, ids: &[StreamId], kept: &mut BTreeMap<StreamId, Packet>) {
+    let chunk = Bytes::from(vec![0; MAX_SEND_UNSENT]);
+    loop {
+        let before = e.s.room.held();
+        for id in ids {
+            // One stream to a packet, so that the first of each can be told.
+            while e.s.send_bytes(*id, chunk.clone()).unwrap() > 0 {}
+            drain_all_but_the_first(e, kept);
+        }
+        if e.s.room.held() == before {
+            break;
+        }
+    }
+}
+
+/// An end that holds all it may, for the streams that are returned.
+fn crowded() -> (End, Vec<StreamId>, BTreeMap<StreamId, Packet>) {
+    const WIDEST: u64 = 1 << 30;
+    let mut e = Pair::with(WIDE, limits(WIDEST, WIDEST, 100)).client;
+    let ids: Vec<_> = (0..10).map(|_| uni(&mut e)).collect();
+    let mut kept = BTreeMap::new();
+    fill(&mut e, &ids, &mut kept);
+    e.events();
+    (e, ids, kept)
+}
+
+#[test]
+fn a_peer_that_lies_about_the_first_packet_of_each_stream() {
+    let (mut e, ids, kept) = crowded();
+    let chunk = Bytes::from(vec![0; MAX_SEND_UNSENT]);
+    assert_eq!(kept.len(), ids.len());
+    let held = e.s.room.held();
+    assert!(held >= MAX_SEND_HELD, "{held}");
+    let floors = ids.len() * SEND_FLOOR;
+    assert!(held <= MAX_SEND_HELD + floors as u64, "{held}");
+    assert!(ids.iter().all(|id| e.s.avail_send_space(*id) == Ok(0)));
+
+    // Another stream goes on within its floor: it is told each time that what it sent arrived.
+    let honest = uni(&mut e);
+    for _ in 0..3 {
+        assert_eq!(e.s.send_bytes(honest, chunk.clone()), Ok(SEND_FLOOR));
+        assert_eq!(e.s.send(honest, b"x"), Ok(0));
+        for p in e.write_all() {
+            e.acked(&p);
+        }
+        let told = StreamEvent::SendStreamWritable { stream_id: honest };
+        assert_eq!(e.events(), [told]);
+    }
+    assert_eq!(e.s.send_bytes(honest, chunk), Ok(SEND_FLOOR));
+
+    // Once what was held back arrives, all who waited are told, and can send.
+    e.acked(&kept[&ids[0]]);
+    let told = e.events();
+    for id in ids.iter().chain([&honest]) {
+        let writable = StreamEvent::SendStreamWritable { stream_id: *id };
+        assert!(told.contains(&writable), "{id} in {told:?}");
+    }
+    assert!(e.s.avail_send_space(honest).unwrap() > SEND_FLOOR);
+    // To give up a stream makes room, too.
+    let before = e.s.room.held();
+    e.s.reset_send(ids[1], 0).unwrap();
+    e.frame(Frame::StopSending {
+        stream_id: ids[2],
+        app_error: 0,
+    })
+    .unwrap();
+    assert!(e.s.room.held() < before - (4 << 20));
+    assert!(e.s.consistent());
+}
+
+#[test]
+fn who_comes_too_late_for_the_room_is_told_again() {
+    let (mut e, ids, kept) = crowded();
+    let chunk = Bytes::from(vec![0; MAX_SEND_UNSENT]);
+    // Room for all, which one takes before the others hear of it.
+    e.acked(&kept[&ids[0]]);
+    while e.s.send_bytes(ids[0], chunk.clone()).unwrap() > 0 {
+        drop(e.write_all());
+    }
+    assert_eq!(e.s.room.left(), 0);
+    assert_eq!(e.events(), [], "nobody can write");
+    // The next time they are told.
+    e.acked(&kept[&ids[1]]);
+    let told = e.events();
+    for id in &ids[2..] {
+        let writable = StreamEvent::SendStreamWritable { stream_id: *id };
+        assert!(told.contains(&writable), "{id} in {told:?}");
+    }
 }
