@@ -5,6 +5,7 @@
 use std::{
     ffi::{CString, c_int, c_uint, c_void},
     fmt::{self, Debug, Formatter},
+    ptr::null_mut,
     slice,
     sync::Arc,
 };
@@ -641,8 +642,14 @@ impl Agent {
 
     /// The peer's chain as DER, its own certificate first.
     pub(crate) fn chain(&self) -> Vec<Vec<u8>> {
-        // SAFETY: the file is open; the list is ours.
-        unsafe { certs::ders(ffi::SSL_PeerCertificateChain(self.fd())) }
+        // SAFETY: the file is open; what NSS gives is ours.
+        unsafe {
+            let mut array = null_mut();
+            if exp::peer_certificate_chain_der(self.fd(), &raw mut array).is_ok() {
+                return certs::array(array);
+            }
+            certs::ders(ffi::SSL_PeerCertificateChain(self.fd()))
+        }
     }
 
     /// The first OCSP response that the peer stapled, and its certificate timestamps.

@@ -21,6 +21,7 @@ pub struct Capabilities {
     groups: Vec<Group>,
     certificate_compression: bool,
     ech: bool,
+    chain_der: bool,
 }
 
 impl Capabilities {
@@ -40,6 +41,12 @@ impl Capabilities {
     #[must_use]
     pub const fn certificate_compression(&self) -> bool {
         self.certificate_compression
+    }
+
+    /// True if it gives the peer's certificates as they came, rather than as it wrote them down.
+    #[must_use]
+    pub const fn chain_der(&self) -> bool {
+        self.chain_der
     }
 
     /// True if `ClientHello` can be encrypted.
@@ -65,6 +72,7 @@ pub fn capabilities() -> Res<&'static Capabilities> {
         version: version.to_string_lossy().into_owned(),
         groups: Group::ALL.into_iter().filter(|&g| offers(g)).collect(),
         certificate_compression: exp::has(compress::AVAILABLE),
+        chain_der: exp::has(c"SSL_PeerCertificateChainDER"),
         ech: exp::has(c"SSL_SetClientEchConfigs") && exp::has(c"SSL_EncodeEchConfigId"),
     };
     Ok(FOUND.get_or_init(|| found))
@@ -116,5 +124,11 @@ mod tests {
             assert!(found.groups().contains(&group), "{group}");
         }
         assert!(found.ech());
+        // `nss/newer.sh` says that it is one that has everything.
+        if std::env::var_os("NEQO_NSS_IS_NEW").is_some() {
+            assert_eq!(found.groups(), Group::ALL);
+            assert!(found.certificate_compression(), "no compression");
+            assert!(found.chain_der(), "no chain as DER");
+        }
     }
 }

@@ -91,6 +91,27 @@ pub(super) unsafe fn ders(list: *mut CERTCertList) -> Vec<Vec<u8>> {
     out
 }
 
+/// What is in an array, which is freed.
+///
+/// # Safety
+/// `array` is null or one of NSS's that is the caller's.
+pub(super) unsafe fn array(array: *mut SECItemArray) -> Vec<Vec<u8>> {
+    let mut out = Vec::new();
+    // SAFETY: the array has as many items as it says, and is ours to free.
+    unsafe {
+        if let Some(items) = array.as_ref() {
+            let count = usize::try_from(items.len).unwrap_or(0);
+            if !items.items.is_null() {
+                for item in std::slice::from_raw_parts(items.items, count) {
+                    out.push(bytes(item.data, item.len).to_vec());
+                }
+            }
+            ffi::SECITEM_FreeArray(array, 1);
+        }
+    }
+    out
+}
+
 /// The SubjectPublicKeyInfo of a public key, as DER.
 #[cfg(any(test, not(feature = "rustls")))]
 pub(super) fn spki(key: &p11::PublicKey) -> Res<Vec<u8>> {

@@ -10,8 +10,8 @@ use super::{
     compress::Algorithm,
     ffi::{
         self, ExtensionHandlerFn, ExtensionWriterFn, HelloRetryFn, PRBool, PRFileDesc, PRTime,
-        RecordWriteFn, SECItem, SECKEYPrivateKey, SECKEYPublicKey, SECStatus, SSLAntiReplayContext,
-        SecretFn, TimeFn, TokenFn,
+        RecordWriteFn, SECItem, SECItemArray, SECKEYPrivateKey, SECKEYPublicKey, SECStatus,
+        SSLAntiReplayContext, SecretFn, TimeFn, TokenFn,
     },
 };
 use crate::error::{Error, Res};
@@ -103,6 +103,9 @@ experimental! {
     /// Gives up a reference to them.
     release_anti_replay_context = c"SSL_ReleaseAntiReplayContext"(
         context: *mut SSLAntiReplayContext);
+    /// Gives the peer's chain as it came.
+    peer_certificate_chain_der = c"SSL_PeerCertificateChainDER"(
+        fd: *mut PRFileDesc, out: *mut *mut SECItemArray);
     /// Compresses certificates.
     set_certificate_compression = c"SSL_SetCertificateCompressionAlgorithm"(
         fd: *mut PRFileDesc, algorithm: Algorithm);

@@ -455,6 +455,7 @@ unsafe extern "C" {
         item: *mut SECItem,
         len: c_uint,
     ) -> *mut SECItem;
+    pub(super) fn SECITEM_FreeArray(array: *mut SECItemArray, itself: PRBool);
     pub(super) fn SECMOD_LookupSlot(module: c_ulong, slot: c_ulong) -> *mut PK11SlotInfo;
     pub(super) fn PK11_GetCurrentWrapIndex(slot: *mut PK11SlotInfo) -> c_int;
     pub(super) fn PK11_GetSlotSeries(slot: *mut PK11SlotInfo) -> c_int;
