@@ -31,8 +31,22 @@ pub(crate) enum Key {
     /// Here, as DER.
     Der(Zeroizing<Vec<u8>>),
     /// In the database that NSS was started with, under this name.
-    #[cfg(feature = "nss")]
+    #[cfg_attr(
+        not(feature = "nss"),
+        expect(dead_code, reason = "there is no such database")
+    )]
     Nickname(String),
+}
+
+impl Key {
+    /// The key, if it is here.
+    #[cfg(any(feature = "rustls", test))]
+    pub(crate) fn der(&self) -> Res<&[u8]> {
+        match self {
+            Self::Der(key) => Ok(key),
+            Self::Nickname(_) => Err(Error::Config("the key is in NSS's database".into())),
+        }
+    }
 }
 
 impl Identity {
@@ -214,12 +228,8 @@ mod tests {
     #[test]
     fn pem_round_trip() {
         let made = Identity::self_signed(&["example.com"]).unwrap();
-        let der = match made.key() {
-            Key::Der(der) => der,
-            #[cfg(feature = "nss")]
-            Key::Nickname(_) => panic!("the key is elsewhere"),
-        };
-        let key = pem::encode(&pem::Pem::new("PRIVATE KEY", der.as_slice()));
+        let der = made.key().der().unwrap();
+        let key = pem::encode(&pem::Pem::new("PRIVATE KEY", der));
         let dir = tempfile::tempdir().unwrap();
         let (chain_file, key_file) = (dir.path().join("chain"), dir.path().join("key"));
         fs::write(&chain_file, made.certificate_pem()).unwrap();

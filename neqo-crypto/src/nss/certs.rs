@@ -6,7 +6,7 @@ use std::{
     ptr::{null, null_mut},
 };
 
-#[cfg(not(feature = "rustls"))]
+#[cfg(any(test, not(feature = "rustls")))]
 use nss_gk_api::ScopedSECItem;
 use nss_gk_api::p11::{
     self, CERT_GetCertificateDer, Certificate, PK11_FindCertFromNickname, PK11_FindKeyByAnyCert,
@@ -92,7 +92,7 @@ pub(super) unsafe fn ders(list: *mut CERTCertList) -> Vec<Vec<u8>> {
 }
 
 /// The SubjectPublicKeyInfo of a public key, as DER.
-#[cfg(not(feature = "rustls"))]
+#[cfg(any(test, not(feature = "rustls")))]
 pub(super) fn spki(key: &p11::PublicKey) -> Res<Vec<u8>> {
     // SAFETY: the key is valid; the result is ours.
     unsafe {

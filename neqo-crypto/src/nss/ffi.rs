@@ -438,7 +438,7 @@ unsafe extern "C" {
         time: PRTime,
         usage: c_uint,
     ) -> *mut CERTCertList;
-    #[cfg(not(feature = "rustls"))]
+    #[cfg(any(test, not(feature = "rustls")))]
     pub(super) fn SECKEY_EncodeDERSubjectPublicKeyInfo(key: *const SECKEYPublicKey)
     -> *mut SECItem;
 

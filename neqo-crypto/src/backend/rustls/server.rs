@@ -21,7 +21,7 @@ use crate::{
     constants::Level,
     ech::unsupported,
     error::{Error, Res, alert},
-    identity::{Identity, Key},
+    identity::Identity,
     keylog::KeyLog,
     server::{ClientCertificate, ServerBuilder},
     session::{Event, Events, Info, PeerChain, Session},
@@ -101,14 +101,7 @@ pub(super) fn credential(
         .iter()
         .map(|c| CertificateDer::from_slice(c).into_owned())
         .collect();
-    let key = match identity.key() {
-        Key::Der(key) => key.as_slice(),
-        #[cfg(feature = "nss")]
-        Key::Nickname(_) => {
-            return Err(Error::Config("the key is in NSS's database".into()));
-        }
-    };
-    let key = PrivateKeyDer::try_from(key).map_err(config_error)?;
+    let key = PrivateKeyDer::try_from(identity.key().der()?).map_err(config_error)?;
     Ok((chain, key.clone_key()))
 }
 
