@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::{
     certs::{self, Credential},
-    check, exp,
+    check, compress, exp,
     ffi::{
         self, CERTCertificate, PK11SymKey, PRBool, PRFileDesc, PRTime, SECItem, SECKEYPrivateKey,
         SECStatus, SSLAlert, option,
@@ -492,6 +492,7 @@ impl Agent {
             )?;
             exp::set_resumption_token_callback(fd, Some(on_token), arg)?;
         }
+        compress::offer(fd)?;
         agent.reset(false)?;
         Ok(agent)
     }
@@ -527,6 +528,7 @@ impl Agent {
             unsafe { exp::set_max_early_data_size(fd, u32::MAX)? };
             replay.configure(fd)?;
         }
+        compress::offer(fd)?;
         agent.reset(true)?;
         Ok(agent)
     }

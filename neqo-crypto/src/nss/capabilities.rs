@@ -4,7 +4,7 @@ use std::{ffi::CStr, sync::OnceLock};
 
 use super::{
     agent::{Agent, Common, Output},
-    exp, ffi,
+    compress, exp, ffi,
 };
 use neqo_common::qdebug;
 
@@ -64,7 +64,7 @@ pub fn capabilities() -> Res<&'static Capabilities> {
     let found = Capabilities {
         version: version.to_string_lossy().into_owned(),
         groups: Group::ALL.into_iter().filter(|&g| offers(g)).collect(),
-        certificate_compression: exp::has(c"SSL_SetCertificateCompressionAlgorithm"),
+        certificate_compression: exp::has(compress::AVAILABLE),
         ech: exp::has(c"SSL_SetClientEchConfigs") && exp::has(c"SSL_EncodeEchConfigId"),
     };
     Ok(FOUND.get_or_init(|| found))

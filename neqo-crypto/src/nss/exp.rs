@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     check,
+    compress::Algorithm,
     ffi::{
         self, ExtensionHandlerFn, ExtensionWriterFn, HelloRetryFn, PRBool, PRFileDesc, PRTime,
         RecordWriteFn, SECItem, SECKEYPrivateKey, SECKEYPublicKey, SECStatus, SSLAntiReplayContext,
@@ -102,6 +103,9 @@ experimental! {
     /// Gives up a reference to them.
     release_anti_replay_context = c"SSL_ReleaseAntiReplayContext"(
         context: *mut SSLAntiReplayContext);
+    /// Compresses certificates.
+    set_certificate_compression = c"SSL_SetCertificateCompressionAlgorithm"(
+        fd: *mut PRFileDesc, algorithm: Algorithm);
     /// Has a client offer an extension that looks like encrypted `ClientHello`.
     enable_grease_ech = c"SSL_EnableTls13GreaseEch"(fd: *mut PRFileDesc, on: PRBool);
     /// Has a client encrypt its `ClientHello`.

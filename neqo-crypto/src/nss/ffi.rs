@@ -450,6 +450,11 @@ unsafe extern "C" {
         key: *mut SECKEYPrivateKey,
         algorithm: c_uint,
     ) -> SECStatus;
+    pub(super) fn SECITEM_AllocItem(
+        arena: *mut c_void,
+        item: *mut SECItem,
+        len: c_uint,
+    ) -> *mut SECItem;
     pub(super) fn SECMOD_LookupSlot(module: c_ulong, slot: c_ulong) -> *mut PK11SlotInfo;
     pub(super) fn PK11_GetCurrentWrapIndex(slot: *mut PK11SlotInfo) -> c_int;
     pub(super) fn PK11_GetSlotSeries(slot: *mut PK11SlotInfo) -> c_int;

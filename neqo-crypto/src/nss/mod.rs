@@ -11,17 +11,19 @@
 //! | `io` | the file that does no I/O |
 //! | `agent` | a TLS connection |
 //! | `certs` | certificates and keys |
+//! | `compress` | compressed certificates |
 //! | `ech` | encrypted `ClientHello` |
 //! | `keygen` | keys that sign themselves into certificates |
 //! | `tickets` | resumption tokens, and what finds replayed early data |
 //! | `verify` | paths to trusted authorities |
 //! | `pk11` | AEAD, AES, HMAC, SHA-256 and randomness of the software token |
 //!
-//! No callback can unwind into NSS: none indexes, unwraps or formats.
+//! No callback can unwind into NSS: none indexes, unwraps or formats, and what could panic is caught.
 
 mod agent;
 mod capabilities;
 mod certs;
+mod compress;
 mod ech;
 mod exp;
 mod ffi;

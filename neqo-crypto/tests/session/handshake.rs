@@ -12,10 +12,12 @@ use neqo_crypto::{
 
 use crate::pair::{
     CLIENT_PARAMS, End, Failed, NAME, Pair, SERVER_PARAMS, agreed, alpn, client_of, connected,
-    every_pair, handshake, join, join_with,
+    every_pair, handshake, identity, join, join_with,
 };
 
 every_pair! {
+    certificates_are_compressed,
+    more_key_shares,
     every_cipher,
     every_group,
     the_best_by_default,
@@ -374,4 +376,60 @@ fn key_log_of_both_roles(p: Pair) {
     }
     let shows = !p.client_is_nss();
     assert_eq!(log.lines().any(|l| exporter(&l)), shows);
+}
+
+/// The types of the messages that follow the `ServerHello`, in a server's first flight.
+fn flight_of(client: &mut End, server: &mut End) -> Vec<u8> {
+    client.start().unwrap();
+    server.start().unwrap();
+    let (level, hello) = client.outbox.pop_front().unwrap();
+    server.read(level, &hello).unwrap();
+    let flight: Vec<u8> = server
+        .outbox
+        .iter()
+        .filter(|(level, _)| *level == Level::Handshake)
+        .flat_map(|(_, data)| data.clone())
+        .collect();
+    let (mut types, mut rest) = (Vec::new(), &flight[..]);
+    while let [kind, a, b, c, body @ ..] = rest {
+        types.push(*kind);
+        rest = &body[usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c)..];
+    }
+    types
+}
+
+/// Where both can, which takes a newer NSS on both sides.
+fn certificates_are_compressed(p: Pair) {
+    let mut client = End::client(&p.client(Verification::Insecure));
+    let mut server = End::server(&p.server());
+    let flight = flight_of(&mut client, &mut server);
+    let certificate = if p.compresses() { 25 } else { 11 };
+    assert_eq!(flight, [8, certificate, 15, 20]);
+    join(&mut client, &mut server).unwrap();
+    agreed(&client, &server);
+    let chain = client.session.peer_certificate().unwrap();
+    assert_eq!(chain.certs(), identity().chain());
+}
+
+/// A client that sends shares of more groups saves the `HelloRetryRequest`; rustls decides by itself.
+fn more_key_shares(p: Pair) {
+    let groups = [Group::X25519, Group::Secp256r1, Group::Secp384r1];
+    let s = p.server_builder().groups(&[Group::Secp384r1]).build();
+    let s = s.unwrap();
+    for (more, retries) in [(2, false), (1, true), (0, true)] {
+        let builder = p.client_builder().groups(&groups);
+        let builder = builder.verification(Verification::Insecure);
+        let client = match builder.additional_key_shares(more).build() {
+            Ok(c) => c,
+            Err(e) => {
+                assert!(more > 0 && !p.client_is_nss() && matches!(e, Error::Config(_)));
+                continue;
+            }
+        };
+        let (mut client, mut server) = (End::client(&client), End::server(&s));
+        let flight = flight_of(&mut client, &mut server);
+        assert_eq!(flight.is_empty(), retries, "{more} more");
+        join(&mut client, &mut server).unwrap();
+        agreed(&client, &server);
+    }
 }

@@ -294,10 +294,12 @@ fn run<S: Strategy>(
     strategy: &S,
     test: impl Fn(S::Value) -> Result<(), TestCaseError>,
 ) {
+    let config = ProptestConfig::default();
     let config = ProptestConfig {
-        cases,
+        // `PROPTEST_CASES` may ask for more.
+        cases: cases.max(config.cases),
         failure_persistence: None,
-        ..ProptestConfig::default()
+        ..config
     };
     if let Err(e) = TestRunner::new(config).run(strategy, test) {
         panic!("{e}");

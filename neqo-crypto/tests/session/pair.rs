@@ -79,6 +79,14 @@ impl Pair {
         self.client.to_string() == "nss"
     }
 
+    /// Whether both sides can compress certificates.
+    pub(crate) fn compresses(self) -> bool {
+        let nss = [self.client, self.server]
+            .iter()
+            .all(|p| p.to_string() == "nss");
+        nss && nss_compresses()
+    }
+
     /// The groups that both sides have.
     pub(crate) fn groups(self) -> Vec<Group> {
         let nss = [self.client, self.server]
@@ -90,6 +98,18 @@ impl Pair {
             Group::ALL.to_vec()
         }
     }
+}
+
+#[cfg(feature = "nss")]
+fn nss_compresses() -> bool {
+    neqo_crypto::capabilities()
+        .unwrap()
+        .certificate_compression()
+}
+
+#[cfg(not(feature = "nss"))]
+const fn nss_compresses() -> bool {
+    false
 }
 
 /// The groups of the NSS that is loaded.

@@ -1,7 +1,8 @@
 //! Tickets and early data.
 
 use neqo_crypto::{
-    AuthenticationStatus, Cipher, Client, Direction, Level, ResumptionToken, Server, Verification,
+    AuthenticationStatus, Cipher, Client, Direction, Event, Events, Level, ResumptionToken, Server,
+    Verification,
 };
 
 use crate::pair::{
@@ -9,6 +10,8 @@ use crate::pair::{
 };
 
 every_pair! {
+    early_data_with_tickets_of_others,
+    early_data_at_the_wrong_time,
     a_ticket_resumes_once,
     a_resumed_session_has_new_parameters,
     tokens_of_others_are_ignored,
@@ -197,4 +200,43 @@ fn resumption_remembers_the_group(p: Pair) {
     assert!(server.has(Level::Handshake, Direction::Write), "no retry");
     join(&mut client, &mut server).unwrap();
     agreed(&client, &server);
+}
+
+/// Another server cannot know whether the first one saw this early data.
+// hardening A30
+fn early_data_with_tickets_of_others(p: Pair) {
+    let (c, s) = early(p, Verification::Insecure);
+    let (_, other) = early(p, Verification::Insecure);
+    let (first, _) = connected(&c, &s);
+    let mut client = End::resuming(&c, &first.tickets[0]);
+    let mut server = End::server(&other);
+    handshake(&mut client, &mut server).unwrap();
+    agreed(&client, &server);
+    assert!(client.has(Level::ZeroRtt, Direction::Write), "offered");
+    assert!(!server.has(Level::ZeroRtt, Direction::Read), "not accepted");
+    for end in [&client, &server] {
+        assert!(!end.session.info().unwrap().early_data_accepted());
+    }
+}
+
+/// A first flight that was held back: early data that is old is not accepted, for the memory of what came is not
+/// endless. (rustls remembers the tickets instead, and dates by the wall clock.)
+fn early_data_at_the_wrong_time(p: Pair) {
+    let (c, s) = early(p, Verification::Insecure);
+    let (first, _) = connected(&c, &s);
+    let mut client = End::resuming(&c, &first.tickets[0]);
+    client.start().unwrap();
+    let (level, hello) = client.outbox.pop_front().unwrap();
+    let later = now() + std::time::Duration::from_secs(60);
+    let mut session = s.session(&alpn(&["h3"])).unwrap();
+    let mut out = Events::default();
+    session.start(later, &mut out).unwrap();
+    session.read(level, &hello, later, &mut out).unwrap();
+    session
+        .set_local_params(b"server", later, &mut out)
+        .unwrap();
+    let accepted = out
+        .iter()
+        .any(|e| matches!(e, Event::Secret(s) if s.level == Level::ZeroRtt));
+    assert_eq!(accepted, p.server.to_string() == "rustls");
 }
