@@ -113,6 +113,7 @@ fn transport(setup: &Setup) -> ConnectionParameters {
     let window = u64::from(setup.options.window);
     ConnectionParameters::default()
         .mtu(setup.options.payload.into())
+        .pmtud(false)
         .max_data(window * 2)
         .max_stream_data(StreamType::BiDi, false, window)
         .max_stream_data(StreamType::BiDi, true, window)

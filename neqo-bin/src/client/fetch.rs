@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use neqo_common::qdebug;
 use neqo_transport::{
     CongestionControl, Connection, ConnectionParameters, EmptyConnectionIdGenerator,
 };
@@ -266,13 +267,18 @@ impl Run {
         };
         let socket = bind(addr).map_err(|e| fail(e.to_string()))?;
         let port = Port::new(socket).map_err(|e| fail(e.to_string()))?;
+        let interface = mtu::interface_and_mtu(addr.ip()).inspect_err(|e| {
+            qdebug!("no MTU is known for {addr}: {e}");
+        });
+        let params = self.params.clone().pmtud(port.keeps_whole());
+        let params = params.interface_mtu(interface.ok().map(|(_, mtu)| mtu));
         let mut connection = Connection::new_client(
             origin.server_name(),
             &[self.network.alpn.alpn()],
             Box::new(EmptyConnectionIdGenerator),
             port.local_addr(),
             addr,
-            self.params.clone(),
+            params,
             clock::now(),
         )
         .map_err(|e| fail(e.to_string()))?;

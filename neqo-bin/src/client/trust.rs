@@ -94,7 +94,7 @@ mod tests {
         assert!(
             matches!(verification(&pinned).unwrap(), Verification::PinSha256(p) if p == [[3; 32]])
         );
-        assert!(tls(&pinned).is_ok());
+        assert!(tls(&pinned, Provider::default()).is_ok());
     }
 
     #[test]

@@ -38,6 +38,12 @@ impl Port {
         self.socket.local_addr()
     }
 
+    /// Whether datagrams arrive as they were sent or not at all, which the search for the path's MTU needs.
+    #[must_use]
+    pub fn keeps_whole(&self) -> bool {
+        !self.socket.may_fragment()
+    }
+
     /// How many datagrams one send can carry.
     #[must_use]
     pub fn max_segments(&self) -> NonZeroUsize {

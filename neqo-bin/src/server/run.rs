@@ -124,8 +124,9 @@ impl Bound {
                 access_log: access_log.clone(),
                 signals: signals.clone(),
             };
+            let params = params.clone().pmtud(port.keeps_whole());
             let connections = serving
-                .connections(tls.clone(), params.clone())
+                .connections(tls.clone(), params)
                 .map_err(|e| internal(&e))?;
             tasks.spawn(Box::pin(serving.run(connections, port)));
         }

@@ -12,6 +12,8 @@ pub(crate) struct Function {
     pub(crate) lines: usize,
     /// Parameters, `self` included.
     pub(crate) parameters: usize,
+    /// Whether there is no body: of a trait, or of a library in another language.
+    pub(crate) declared: bool,
 }
 
 /// The line, from 1, of an offset.
@@ -65,6 +67,7 @@ fn function(code: &[u8], start: usize) -> Option<Function> {
         line: line_of(code, start),
         lines: 1 + breaks(&code[start..end]),
         parameters: arguments(&code[open + 1..close]),
+        declared: code.get(end) == Some(&b';'),
     })
 }
 
