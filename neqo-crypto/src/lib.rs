@@ -5,15 +5,38 @@
 //! [`OpenKeys`] derive the keys, for any [`Version`] and whatever library did the handshake. So compatible version
 //! negotiation can change the labels midway, key updates and AEAD limits exist once, and so does the key log.
 //!
-//! The rustls backend is the one compiled in by default. Nothing above the module `backend` names a type of its library.
+//! # Two libraries
+//!
+//! [`Provider`] chooses between rustls with aws-lc-rs (feature `rustls`, the default) and NSS (feature `nss`), by value
+//! and per configuration; both may be compiled in, and either alone. Nothing above the module `backend` names a type of
+//! theirs. One suite of tests, `tests/session`, runs on each and across them in both directions. Where a library cannot
+//! do what it is asked for, making the configuration fails and says so:
+//!
+//! | | rustls | NSS |
+//! |---|---|---|
+//! | a ticket resumes | at the [`Client`] that got it, once | in any process, once by each [`Client`] |
+//! | a server takes a ticket | once | until it expires; early data once |
+//! | early data is taken by | the [`Server`] that gave the ticket | the same |
+//! | encrypted `ClientHello` ([`Session::enable_ech`], [`EchKeys`]) | no | yes |
+//! | client certificates | shown | shown and asked for ([`ClientCertificate`]) |
+//! | OCSP responses, certificate timestamps | sent, no | sent and shown ([`PeerChain`]) |
+//! | additional key shares | its own choice | yes |
+//! | compressed certificates, X25519MLKEM768 | no, yes | where the NSS that is loaded has them |
+//! | exporter secret in the key log | yes | no |
+//!
+//! NSS is loaded when the program runs, so it may be newer than the one that was compiled against: `capabilities()` tells
+//! what it has. A host that uses NSS itself starts it before (with its database), else `init_db` or the first session
+//! does. `neqo-crypto/nss/leaks.sh` looks for leaks in 10,000 sessions, `neqo-crypto/nss/newer.sh` runs the tests with the
+//! NSS of Debian's Firefox.
 //!
 //! # Structure
 //!
 //! | module | what it owns |
 //! |---|---|
-//! | `client`, `server`, `identity`, `verify`, `auth` | what a host configures: [`Client`], [`Server`], [`Identity`], [`Verification`], and its verdict |
+//! | `client`, `server`, `identity`, `verify`, `auth`, `ech`, `provider`, `settings` | what a host configures: [`Client`], [`Server`], [`Identity`], [`Verification`], and its verdict |
 //! | `session` | what a transport drives: [`Session`], [`Event`], [`Info`], [`PeerChain`], [`ResumptionToken`] |
-//! | `backend` | the TLS libraries that sessions stand on |
+//! | `backend` | sessions on each of the TLS libraries |
+//! | `nss` | NSS behind safe types: the only module with `unsafe` |
 //! | `protect` | packet protection (RFC 9001, Section 5), Retry integrity, reset and token keys |
 //! | `primitives` | AEAD, header masks, HKDF and randomness, behind names that no library shows through |
 //! | `client_hello` | [`ClientHello`]: what an endpoint reads of one without TLS |
@@ -46,8 +69,9 @@
 //! ```
 //!
 //! # Time
-//! Times are arguments, except one: certificates are dated by the wall clock, and tickets by it too inside rustls, so the
-//! verifier reads the system's clock.
+//! Times are arguments, except these: certificates are dated by the wall clock, so the verifiers read the system's clock;
+//! rustls dates tickets by it, too; and NSS, which dates tickets by the host's clock, is told at what point of the
+//! calendar that began.
 
 #![cfg_attr(not(feature = "nss"), forbid(unsafe_code))]
 #![cfg_attr(feature = "nss", deny(unsafe_code))]
