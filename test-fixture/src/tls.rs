@@ -1,7 +1,7 @@
 //! TLS for tests: an identity, a server that has it and a client that trusts it.
 
-use neqo_crypto::{Client, Identity, Server, Verification};
-use rcgen::{CertificateParams, KeyPair, PKCS_ED25519};
+use neqo_crypto::{Client, Identity, Provider, Server, Verification};
+use rcgen::{CertificateParams, KeyPair, PKCS_ED25519, PKCS_RSA_SHA256};
 
 /// The name in the certificate.
 pub const NAME: &str = "example.com";
@@ -12,13 +12,19 @@ pub const ALPN: &str = "test";
 /// A self-signed certificate for [`NAME`].
 ///
 /// Its signature is of Ed25519: one of ECDSA differs in length from run to run, and what has the
-/// same seed must at least have the same sizes.
+/// same seed must at least have the same sizes. NSS has no Ed25519 before version 3.99; where it is
+/// the library by default the signature is of RSA, which is always as long as the key.
 ///
 /// # Panics
 /// When the cryptographic library cannot make keys.
 #[must_use]
 pub fn identity() -> Identity {
-    let key = KeyPair::generate_for(&PKCS_ED25519).expect("a key can be made");
+    let key = if Provider::default().to_string() == "nss" {
+        KeyPair::from_pem_and_sign_algo(include_str!("rsa.pem"), &PKCS_RSA_SHA256)
+    } else {
+        KeyPair::generate_for(&PKCS_ED25519)
+    };
+    let key = key.expect("a key can be made");
     let certificate = CertificateParams::new([NAME.to_owned()])
         .and_then(|params| params.self_signed(&key))
         .expect("the name is valid");

@@ -80,7 +80,8 @@ fn any_single_datagram_of_a_long_handshake_may_be_lost() {
                 )
             })
             .count();
-        assert!(hits >= 4, "{hits} datagrams of {loser:?}");
+        // A ClientHello without a key share of ML-KEM takes one datagram less.
+        assert!(hits >= 3, "{hits} datagrams of {loser:?}");
     }
 }
 

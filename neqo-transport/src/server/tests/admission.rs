@@ -1,8 +1,8 @@
 //! Retry, Version Negotiation, refusal: answers before there is a connection.
 
 use super::{
-    ALPN, Client, ConnectionParameters, Datagram, Duration, HELLO, Net, SEC, State, Tos, Version,
-    client_addr, fake_initial, generator, server_addr, strange_version,
+    ALPN, Client, ConnectionParameters, Datagram, Duration, Net, SEC, State, Tos, Version,
+    client_addr, fake_initial, generator, hello_datagrams, server_addr, strange_version,
 };
 use crate::{
     CloseReason, Error,
@@ -26,7 +26,7 @@ fn every_client_proves_its_address() {
         // The handshake authenticates the connection IDs of the Retry (RFC 9000 §7.3).
         assert!(clients.iter().all(Client::confirmed));
         let stats = net.server.stats();
-        assert_eq!((stats.accepted, stats.retries), (3, 3 * HELLO));
+        assert_eq!((stats.accepted, stats.retries), (3, 3 * hello_datagrams()));
     }
 }
 
@@ -194,12 +194,12 @@ fn retry_above_a_threshold() {
     drop(net.drain());
     // One that does.
     drop(net.connected());
-    assert_eq!(net.server.stats().retries, HELLO);
+    assert_eq!(net.server.stats().retries, hello_datagrams());
     // They are gone after a while, and with them the doubt.
     net.run_until(net.now + limits::SERVER_HANDSHAKE_TIME + 20 * SEC);
     assert_eq!(net.server.stats().late, 2);
     drop(net.connected());
-    assert_eq!(net.server.stats().retries, HELLO);
+    assert_eq!(net.server.stats().retries, hello_datagrams());
 }
 
 //= rfc9000#section-5.2.2 type=test
@@ -263,7 +263,10 @@ fn a_version_that_is_not_enabled() {
         *clients[1].conn.state(),
         State::Closed(CloseReason::Transport(Error::VersionNegotiation))
     );
-    assert_eq!(net.server.stats().version_negotiations, 2 * HELLO);
+    assert_eq!(
+        net.server.stats().version_negotiations,
+        2 * hello_datagrams()
+    );
 }
 
 #[test]

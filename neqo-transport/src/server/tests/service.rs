@@ -3,9 +3,9 @@
 use bytes::BytesMut;
 
 use super::{
-    ALPN, Client, ConnectionEvent, ConnectionParameters, Datagram, Duration, HELLO, HashSet, Net,
-    NonZeroUsize, Output, SEC, Server, State, Tos, client_addr, events, generator, new_server,
-    server_addr,
+    ALPN, Client, ConnectionEvent, ConnectionParameters, Datagram, Duration, HashSet, Net,
+    NonZeroUsize, Output, SEC, Server, State, Tos, client_addr, events, generator, hello_datagrams,
+    new_server, server_addr,
 };
 use crate::{
     CloseReason, Connection, EmptyConnectionIdGenerator, Error, StreamId, StreamType, Transmit,
@@ -137,7 +137,7 @@ fn shutting_down() {
     net.server.stop_accepting();
     let mut new = net.client();
     net.exchange(std::slice::from_mut(&mut new));
-    assert_eq!(net.server.stats().refused, HELLO);
+    assert_eq!(net.server.stats().refused, hello_datagrams());
     assert_eq!(net.server.connection_count(), 1);
     let Some(CloseReason::Transport(Error::PeerClosed { code: 2, .. })) = new.conn.state().error()
     else {
