@@ -55,10 +55,14 @@ fn every_cipher(p: Pair) {
 
 fn every_group(p: Pair) {
     for group in p.groups() {
-        let c = client_of(p.client_builder().groups(&[group]), Verification::Insecure);
-        let (client, server) = connected(&c, &p.server());
-        for end in [&client, &server] {
-            assert_eq!(end.session.info().unwrap().group(), Some(group));
+        for cipher in Cipher::ALL {
+            let builder = p.client_builder().groups(&[group]).ciphers(&[cipher]);
+            let c = client_of(builder, Verification::Insecure);
+            let (client, server) = connected(&c, &p.server());
+            for end in [&client, &server] {
+                let info = end.session.info().unwrap();
+                assert_eq!((info.group(), info.cipher()), (Some(group), cipher));
+            }
         }
     }
 }
