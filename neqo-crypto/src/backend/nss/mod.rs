@@ -11,11 +11,17 @@
 //! - A verdict without the host is NSS's own too ([`verifier`]).
 //!
 //! # What differs from rustls
-//! - A server's tickets can be used more than once; early data is found to be replayed by NSS's filters, and is
-//!   accepted only with tickets of the same [`Server`](crate::Server).
+//! - A server's tickets can be used more than once, and at each server of the process: NSS has one key for all. Early
+//!   data is found to be replayed by NSS's filters, and is accepted only with tickets of the same
+//!   [`Server`](crate::Server).
 //! - Tickets survive the client's process.
 //! - Encrypted `ClientHello` is there.
 //! - The key log has no exporter secret: NSS does not show it.
+//!
+//! # What NSS is like
+//! It refuses a certificate that has issuer and serial number of another one that is in use anywhere in the process, if
+//! they are not the same. A server that shows a forged one so keeps connections to the right one from succeeding, until
+//! its own has ended. A refused handshake is all that comes of it.
 
 mod client;
 mod clock;
