@@ -54,6 +54,7 @@ pub enum Congestion {
 }
 
 /// Reads the name of a TLS library that is compiled in.
+#[must_use]
 pub fn provider() -> impl TypedValueParser<Value = Provider> {
     let names = Provider::ALL.iter().map(|&p| <&'static str>::from(p));
     PossibleValuesParser::new(names).try_map(|name| name.parse::<Provider>())
