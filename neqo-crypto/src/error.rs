@@ -7,6 +7,8 @@ pub type Res<T> = Result<T, Error>;
 pub mod alert {
     /// A message came that is not allowed now.
     pub const UNEXPECTED_MESSAGE: u8 = 10;
+    /// No agreement, for a reason that is nobody's business.
+    pub const HANDSHAKE_FAILURE: u8 = 40;
     /// A certificate was corrupt, or is for another name.
     pub const BAD_CERTIFICATE: u8 = 42;
     /// A certificate uses an algorithm or a purpose that does not fit.

@@ -61,8 +61,10 @@ struct State {
     asked: bool,
     /// The name that the client asked for.
     name: Vec<u8>,
-    /// What this server puts into its tickets: early data is taken with no other's.
+    /// What this server puts into its tickets: no other's is good here.
     mark: Vec<u8>,
+    /// Whether the first `ClientHello` came with a ticket of this mark.
+    knows_ticket: Option<bool>,
 }
 
 /// Owns the [`State`] that callbacks have the address of.
@@ -83,6 +85,7 @@ impl Shared {
             asked: false,
             name: Vec::new(),
             mark: Vec::new(),
+            knows_ticket: None,
         })))
     }
 
@@ -295,7 +298,14 @@ unsafe extern "C" fn on_hello(
     arg: *mut c_void,
 ) -> c_uint {
     // SAFETY: our argument; NSS lends `token_len` bytes.
-    let ours = unsafe { state(arg).is_some_and(|s| s.mark == bytes(token, token_len)) };
+    let ours = unsafe {
+        state(arg).is_some_and(|s| {
+            let ours = token_len > 0 && s.mark == bytes(token, token_len);
+            // With a second `ClientHello` comes what is in the cookie.
+            s.knows_ticket.get_or_insert(ours);
+            ours
+        })
+    };
     if token_len == 0 || ours {
         ffi::SSL_HELLO_RETRY_ACCEPT
     } else {
@@ -689,6 +699,12 @@ impl Agent {
         (status == ffi::SEC_SUCCESS && chosen)
             .then(|| buf.get(..usize::try_from(len).ok()?).map(<[u8]>::to_vec))
             .flatten()
+    }
+
+    /// On a server: whether the ticket that came with the first `ClientHello` has its own mark. All servers of a
+    /// process decrypt each other's tickets.
+    pub(crate) fn knows_ticket(&mut self) -> bool {
+        self.shared.get().knows_ticket == Some(true)
     }
 
     /// What is known before the handshake is complete.

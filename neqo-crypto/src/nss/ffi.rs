@@ -170,18 +170,25 @@ pub(super) struct SSLExtraServerCertData {
     pub(super) deleg_cred_priv_key: *const SECKEYPrivateKey,
 }
 
-/// `CERTValInParam`, whose unions are as wide as their widest members here.
+/// The union of `CERTValInParam` for what is no pointer.
+#[repr(C)]
+union Scalar {
+    flag: PRBool,
+    time: i64,
+}
+
+/// `CERTValInParam`
 #[repr(C)]
 pub(super) struct CERTValInParam {
     kind: c_int,
-    scalar: i64,
+    scalar: Scalar,
     pointer: *const c_void,
     array: *const c_void,
     array_size: c_int,
 }
 
 impl CERTValInParam {
-    pub(super) const fn scalar(kind: c_int, scalar: i64) -> Self {
+    const fn new(kind: c_int, scalar: Scalar) -> Self {
         Self {
             kind,
             scalar,
@@ -191,10 +198,22 @@ impl CERTValInParam {
         }
     }
 
+    pub(super) const fn end() -> Self {
+        Self::new(0, Scalar { time: 0 })
+    }
+
+    pub(super) const fn time(kind: c_int, time: i64) -> Self {
+        Self::new(kind, Scalar { time })
+    }
+
+    pub(super) const fn flag(kind: c_int) -> Self {
+        Self::new(kind, Scalar { flag: 1 })
+    }
+
     pub(super) const fn pointer(kind: c_int, pointer: *const c_void) -> Self {
         Self {
             pointer,
-            ..Self::scalar(kind, 0)
+            ..Self::time(kind, 0)
         }
     }
 }
@@ -205,7 +224,7 @@ pub(super) struct CERTValOutParam(CERTValInParam);
 
 impl CERTValOutParam {
     pub(super) const fn end() -> Self {
-        Self(CERTValInParam::scalar(0, 0))
+        Self(CERTValInParam::end())
     }
 }
 

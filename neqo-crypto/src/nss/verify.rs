@@ -20,7 +20,6 @@ use crate::error::{Error, Res};
 const ROOTS: &CStr = c"library=libnssckbi.so name=\"Root Certificates\"";
 /// `certificateUsageSSLServer`
 const USAGE_SERVER: i64 = 2;
-const CERT_PI_END: c_int = 0;
 const CERT_PI_DATE: c_int = 8;
 const CERT_PI_REVOCATION_FLAGS: c_int = 9;
 const CERT_PI_TRUST_ANCHORS: c_int = 11;
@@ -164,7 +163,7 @@ fn classic_path(leaf: &Certificate, now: i64) -> Result<(), i32> {
 /// Looks for a path from `leaf` to `anchors`, or to whom NSS trusts. Nothing is fetched.
 fn path(leaf: &Certificate, now: i64, anchors: Option<&CertList>) -> Result<(), i32> {
     let mut params = Vec::with_capacity(5);
-    params.push(CERTValInParam::scalar(CERT_PI_DATE, now));
+    params.push(CERTValInParam::time(CERT_PI_DATE, now));
     // SAFETY: gives the address of a constant.
     let policy = unsafe { ffi::CERT_GetClassicOCSPDisabledPolicy() };
     params.push(CERTValInParam::pointer(CERT_PI_REVOCATION_FLAGS, policy));
@@ -173,9 +172,9 @@ fn path(leaf: &Certificate, now: i64, anchors: Option<&CertList>) -> Result<(), 
             CERT_PI_TRUST_ANCHORS,
             (**list).cast_const().cast(),
         ));
-        params.push(CERTValInParam::scalar(CERT_PI_USE_ONLY_TRUST_ANCHORS, 1));
+        params.push(CERTValInParam::flag(CERT_PI_USE_ONLY_TRUST_ANCHORS));
     }
-    params.push(CERTValInParam::scalar(CERT_PI_END, 0));
+    params.push(CERTValInParam::end());
     let mut out = [CERTValOutParam::end()];
     // SAFETY: both lists end with their end marks and outlive the call; the certificate is valid.
     let status = unsafe {

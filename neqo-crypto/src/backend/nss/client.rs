@@ -94,7 +94,9 @@ impl ClientFactory {
             ServerName::DnsName(n) => (n.as_ref().to_owned(), true),
             _ => (server_name.to_owned(), false),
         };
-        let binding = Verifier::binding(&shared.verification, &name);
+        let identity = shared.identity.as_ref();
+        let leaf = identity.and_then(|i| i.chain().first().map(Vec::as_slice));
+        let binding = Verifier::binding(&shared.verification, leaf, &name);
         let resumed = token.and_then(|t| Some((shared.take(t, &binding)?, t.expiry())));
         let mut groups = shared.settings.groups.clone();
         // The group that the server once wanted saves a `HelloRetryRequest`.
@@ -306,7 +308,14 @@ impl ClientSession {
                 .chain
                 .clone()
                 .unwrap_or_else(|| PeerChain::new(Vec::new()));
-            let token = Token::new(self.binding, group, chain, session.to_vec())?;
+            let token = match Token::new(self.binding, group, chain, session.to_vec()) {
+                Ok(token) => token,
+                // The connection is as good without.
+                Err(e) => {
+                    qdebug!("no use for a ticket: {e}");
+                    continue;
+                }
+            };
             let lifetime =
                 Duration::from_secs(u64::from(ticket.lifetime)).min(ResumptionToken::MAX_LIFETIME);
             let expiry = now.checked_add(lifetime).unwrap_or(now);

@@ -247,6 +247,10 @@ impl ServerSession {
         let (None, Some(hello)) = (&self.info, engine.hello()) else {
             return Ok(());
         };
+        // Another server of this process may ask for less, or be somebody else (hardening A30).
+        if hello.resumed && !engine.agent.knows_ticket() {
+            return Err(Error::Alert(alert::HANDSHAKE_FAILURE));
+        }
         //= rfc9001#section-8.1
         //# The server MUST treat the inability to select a
         //# compatible application protocol as a connection error of type 0x0178

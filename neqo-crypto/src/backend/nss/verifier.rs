@@ -45,9 +45,14 @@ impl Verifier {
         }
     }
 
-    /// What tickets of sessions that were verified like this, with the server `name`, carry.
-    pub(super) fn binding(verification: &Verification, name: &str) -> [u8; 32] {
-        let mut text = Vec::new();
+    /// What tickets of sessions that were verified like this carry: with the server `name`, by a client that can prove
+    /// to be `leaf`.
+    pub(super) fn binding(
+        verification: &Verification,
+        leaf: Option<&[u8]>,
+        name: &str,
+    ) -> [u8; 32] {
+        let mut text = sha256(leaf.unwrap_or_default()).to_vec();
         let (tag, items): (u8, Vec<&[u8]>) = match verification {
             Verification::Platform => (0, Vec::new()),
             Verification::Roots(roots) => (1, roots.iter().map(Vec::as_slice).collect()),
@@ -56,6 +61,7 @@ impl Verifier {
             Verification::Insecure => (4, Vec::new()),
         };
         text.push(tag);
+        text.extend(items.len().to_be_bytes());
         for item in items {
             text.extend(sha256(item));
         }
