@@ -1,12 +1,13 @@
 //! Tickets and early data.
 
 use neqo_crypto::{
-    AuthenticationStatus, Cipher, Client, Direction, Event, Events, Level, ResumptionToken, Server,
-    Verification,
+    AuthenticationStatus, Cipher, Client, Direction, Error, Event, Events, Level, ResumptionToken,
+    Server, Verification,
 };
 
 use crate::pair::{
-    CLIENT_PARAMS, End, Pair, agreed, alpn, client_of, connected, every_pair, handshake, join, now,
+    CLIENT_PARAMS, End, Failed, Pair, agreed, alpn, client_of, connected, every_pair, handshake,
+    join, now,
 };
 
 every_pair! {
@@ -202,7 +203,8 @@ fn resumption_remembers_the_group(p: Pair) {
     agreed(&client, &server);
 }
 
-/// Another server cannot know whether the first one saw this early data.
+/// Another server cannot know whether the first one saw this early data, and may have other demands on its clients. Where
+/// the library lets it read the ticket, nothing is resumed with that.
 // hardening A30
 fn early_data_with_tickets_of_others(p: Pair) {
     let (c, s) = early(p, Verification::Insecure);
@@ -210,9 +212,18 @@ fn early_data_with_tickets_of_others(p: Pair) {
     let (first, _) = connected(&c, &s);
     let mut client = End::resuming(&c, &first.tickets[0]);
     let mut server = End::server(&other);
-    handshake(&mut client, &mut server).unwrap();
-    agreed(&client, &server);
+    let result = handshake(&mut client, &mut server);
     assert!(client.has(Level::ZeroRtt, Direction::Write), "offered");
+    if p.server.to_string() == "nss" {
+        assert_eq!(result, Err(Failed::Server(Error::Alert(40))));
+        assert!(!server.complete && !server.has(Level::ZeroRtt, Direction::Read));
+        // The ticket is used up: the next attempt is a full handshake.
+        let (client, _) = connected(&c, &other);
+        assert!(!client.session.info().unwrap().resumed());
+        return;
+    }
+    result.unwrap();
+    agreed(&client, &server);
     assert!(!server.has(Level::ZeroRtt, Direction::Read), "not accepted");
     for end in [&client, &server] {
         assert!(!end.session.info().unwrap().early_data_accepted());

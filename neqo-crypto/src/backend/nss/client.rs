@@ -233,7 +233,10 @@ impl ClientSession {
             }
             (Level::Handshake, messages::CERTIFICATE_VERIFY) => self.certificate(out),
             _ => match ticket {
-                Some(ticket) => self.ticket(ticket, now, out),
+                Some(ticket) => {
+                    self.ticket(ticket, now, out);
+                    Ok(())
+                }
                 None => Ok(()),
             },
         }
@@ -297,7 +300,7 @@ impl ClientSession {
         self.engine.accept(out)
     }
 
-    fn ticket(&mut self, ticket: Ticket, now: Instant, out: &mut Events) -> Res<()> {
+    fn ticket(&mut self, ticket: Ticket, now: Instant, out: &mut Events) {
         for session in self.engine.agent.take_tokens() {
             if self.tickets >= MAX_TICKETS {
                 break;
@@ -322,7 +325,6 @@ impl ClientSession {
             let token = ResumptionToken::new(token.encode(), expiry, ticket.early_data);
             out.push(Event::Ticket(token));
         }
-        Ok(())
     }
 }
 

@@ -11,9 +11,14 @@
 //! - A verdict without the host is NSS's own too ([`verifier`]).
 //!
 //! # What differs from rustls
-//! - A server's tickets can be used more than once, and at each server of the process: NSS has one key for all. Early
-//!   data is found to be replayed by NSS's filters, and is accepted only with tickets of the same
-//!   [`Server`](crate::Server).
+//! - A server's tickets can be used more than once. NSS has one key for all servers of the process, so each
+//!   [`Server`](crate::Server) marks its own; a handshake that would resume with another's ends with `handshake_failure`,
+//!   for NSS leaves no way to fall back. Early data is found to be replayed by NSS's filters.
+//! - A resumed session shows a server only the client's own certificate, not the rest of its chain.
+//! - [`Verification::Platform`](crate::Verification::Platform) trusts the roots in NSS's database and in its module
+//!   `libnssckbi`, which is then loaded for the whole process; it does not heed Mozilla's dates of partial distrust.
+//! - With encrypted `ClientHello`, [`Event::ClientHello`](crate::Event::ClientHello) is the outer one, and the transport
+//!   parameters of the inner one have to be the same.
 //! - Tickets survive the client's process.
 //! - Encrypted `ClientHello` is there.
 //! - The key log has no exporter secret: NSS does not show it.
