@@ -3,7 +3,7 @@
 use std::{num::NonZeroUsize, time::Instant};
 
 use neqo_common::Datagram;
-use neqo_crypto::{Identity, ResetKey};
+use neqo_crypto::{Client, Identity, ResetKey};
 use neqo_transport::{
     Connection, ConnectionParameters, OutputBatch, RandomConnectionIdGenerator,
     server::{ConnectionHandle, Server},
@@ -33,6 +33,11 @@ const MAX_ROUNDS: usize = 10_000;
 pub trait App {
     /// Takes events and acts upon them.
     fn drive(&mut self, connection: &mut Connection, now: Instant);
+
+    /// When it wants to be called although nothing happens on the connection.
+    fn wake(&self) -> Option<Instant> {
+        None
+    }
 
     /// Whether the test is over as far as this end is concerned.
     fn done(&self, connection: &Connection) -> bool;
@@ -72,9 +77,23 @@ impl<A: App> ConnectionNode<A> {
         params: ConnectionParameters,
         app: A,
     ) -> Self {
+        Self::client_with(node, seed, tls::client(identity), params, app)
+    }
+
+    /// The same with another TLS configuration.
+    ///
+    /// # Panics
+    /// When the parameters are refused.
+    pub fn client_with(
+        node: usize,
+        seed: u64,
+        tls: Client,
+        params: ConnectionParameters,
+        app: A,
+    ) -> Self {
         let params = params
             .seed(Some(bytes_of(seed, CLIENTS.wrapping_add(node))))
-            .client_tls(tls::client(identity));
+            .client_tls(tls);
         let connection = Connection::new_client(
             tls::NAME,
             &[tls::ALPN],
@@ -98,8 +117,11 @@ impl<A: App> Node for ConnectionNode<A> {
         for _ in 0..MAX_ROUNDS {
             self.app.drive(&mut self.connection, now);
             match self.connection.process_multiple_output(now, BATCH) {
-                OutputBatch::None => return None,
-                OutputBatch::Callback(wait) => return Some(now + wait),
+                OutputBatch::None => return self.app.wake(),
+                OutputBatch::Callback(wait) => {
+                    let due = now + wait;
+                    return Some(self.app.wake().map_or(due, |at| at.min(due)));
+                }
                 OutputBatch::DatagramBatch(batch) => out.extend(batch.iter().map(|d| d.to_owned())),
             }
         }
