@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use zeroize::Zeroizing;
+
 use crate::{
     auth::AuthenticationStatus,
     constants::{Cipher, Group, Level},
@@ -287,7 +289,8 @@ impl Debug for PeerChain {
 /// handshake there.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ResumptionToken {
-    bytes: Vec<u8>,
+    // Who has them can be taken for this client, and reads the early data that it sends.
+    bytes: Zeroizing<Vec<u8>>,
     expiry: Instant,
     early_data: bool,
 }
@@ -298,9 +301,9 @@ impl ResumptionToken {
 
     /// Puts a token together again from what its accessors gave.
     #[must_use]
-    pub const fn new(bytes: Vec<u8>, expiry: Instant, early_data: bool) -> Self {
+    pub fn new(bytes: Vec<u8>, expiry: Instant, early_data: bool) -> Self {
         Self {
-            bytes,
+            bytes: Zeroizing::new(bytes),
             expiry,
             early_data,
         }
