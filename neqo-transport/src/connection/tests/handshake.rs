@@ -80,8 +80,9 @@ fn any_single_datagram_of_a_long_handshake_may_be_lost() {
                 )
             })
             .count();
-        // A ClientHello without a key share of ML-KEM takes one datagram less.
-        assert!(hits >= 3, "{hits} datagrams of {loser:?}");
+        // NSS may have no ML-KEM, and a ClientHello without a key share of that takes one datagram less.
+        let least = if cfg!(feature = "rustls") { 4 } else { 3 };
+        assert!(hits >= least, "{hits} datagrams of {loser:?}");
     }
 }
 
