@@ -18,7 +18,7 @@ use std::{
 use tempfile::TempDir;
 
 /// Nothing here takes longer, not even on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn client() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_neqo-client"));

@@ -297,7 +297,7 @@ pub struct ResumptionToken {
 
 impl ResumptionToken {
     /// The longest that a ticket lives, whatever its server says.
-    pub const MAX_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
+    pub const MAX_LIFETIME: Duration = Duration::from_hours(7 * 24);
 
     /// Puts a token together again from what its accessors gave.
     #[must_use]

@@ -27,7 +27,7 @@ use neqo_crypto::{
 };
 
 const NAME: &str = "example.com";
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 
 fn main() -> ExitCode {
     let mode = env::args().nth(1).filter(|a| !a.starts_with('-'));

@@ -238,7 +238,7 @@ fn early_data_at_the_wrong_time(p: Pair) {
     let mut client = End::resuming(&c, &first.tickets[0]);
     client.start().unwrap();
     let (level, hello) = client.outbox.pop_front().unwrap();
-    let later = now() + std::time::Duration::from_secs(60);
+    let later = now() + std::time::Duration::from_mins(1);
     let mut session = s.session(&alpn(&["h3"])).unwrap();
     let mut out = Events::default();
     session.start(later, &mut out).unwrap();

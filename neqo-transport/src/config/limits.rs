@@ -189,4 +189,4 @@ pub const RETRY_TOKEN_LIFETIME: Duration = Duration::from_secs(10);
 
 /// How long a key seals such tokens. It opens them for as long again, so this is longer than
 /// [`RETRY_TOKEN_LIFETIME`].
-pub const TOKEN_KEY_LIFETIME: Duration = Duration::from_secs(60);
+pub const TOKEN_KEY_LIFETIME: Duration = Duration::from_mins(1);

@@ -252,7 +252,7 @@ impl ConnectionParameters {
     /// minute.
     #[must_use]
     pub fn initial_rtt(mut self, init_rtt: Duration) -> Self {
-        self.initial_rtt = init_rtt.clamp(Duration::from_millis(1), Duration::from_secs(60));
+        self.initial_rtt = init_rtt.clamp(Duration::from_millis(1), Duration::from_mins(1));
         self
     }
 

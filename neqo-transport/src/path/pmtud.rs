@@ -32,7 +32,7 @@ const HEADERS_V6: usize = 48;
 /// After how many losses a size is said not to pass (RFC 8899 §5.1.2, MAX_PROBES).
 const MAX_PROBES: u8 = 3;
 /// When to search again (RFC 8899 §5.1.1, PMTU_RAISE_TIMER).
-const RAISE_AFTER: Duration = Duration::from_secs(600);
+const RAISE_AFTER: Duration = Duration::from_mins(10);
 /// After how many losses in a row of larger packets, found at one time each, the path is said to
 /// swallow them. One burst may hit a queue that is full.
 const BLACK_HOLE: u8 = 3;

@@ -9,7 +9,7 @@ use crate::space::PacketNumberSpace;
 
 /// Back-off stops here: TCP allows a cap of at least 60 seconds too (RFC 6298 §2.5), and
 /// the idle timeout ends a dead connection.
-const MAX_PTO: Duration = Duration::from_secs(60);
+const MAX_PTO: Duration = Duration::from_mins(1);
 /// Shifting further says nothing: [`MAX_PTO`] is reached before, however short the period.
 const MAX_SHIFT: u32 = 30;
 

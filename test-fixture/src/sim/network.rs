@@ -10,7 +10,7 @@ use neqo_common::Random;
 use super::{Failure, Link, Node, Summary, address, runner::Runner, wire::Wire};
 
 /// Virtual time after which a run fails, unless told otherwise.
-const DEADLINE: Duration = Duration::from_secs(300);
+const DEADLINE: Duration = Duration::from_mins(5);
 
 /// Something that happens to the network during a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
