@@ -1,5 +1,9 @@
 //! The configuration of clients.
 
+use std::time::Instant;
+
+use rustls_pki_types::ServerName;
+
 use crate::{
     backend,
     constants::{Cipher, Group},
@@ -45,7 +49,7 @@ impl Client {
     }
 
     /// Like [`Client::session`], but tries to resume with `token`, which is used up by that. A token that is of no use
-    /// (expired, used before, of another server or client) leads to a full handshake.
+    /// (expired at `now`, used before, of another server or client) leads to a full handshake.
     ///
     /// # Errors
     /// Like [`Client::session`].
@@ -55,8 +59,10 @@ impl Client {
         alpn: &[Vec<u8>],
         params: &[u8],
         token: &ResumptionToken,
+        now: Instant,
     ) -> Res<Box<dyn Session>> {
-        self.make(server_name, alpn, params, Some(token))
+        let token = Some(token).filter(|t| t.expiry() > now);
+        self.make(server_name, alpn, params, token)
     }
 
     fn make(
@@ -67,13 +73,24 @@ impl Client {
         token: Option<&ResumptionToken>,
     ) -> Res<Box<dyn Session>> {
         check_alpn(alpn)?;
+        let name = server(server_name)?;
         match &self.0 {
             #[cfg(feature = "rustls")]
-            Factory::Rustls(f) => f.session(server_name, alpn, params, token),
+            Factory::Rustls(f) => f.session(&name, alpn, params, token),
             #[cfg(feature = "nss")]
-            Factory::Nss(f) => f.session(server_name, alpn, params, token),
+            Factory::Nss(f) => f.session(&name, alpn, params, token),
         }
     }
+}
+
+/// Who `name` is to TLS and its certificates, which know no trailing dot (RFC 6066 §3).
+fn server(name: &str) -> Res<ServerName<'static>> {
+    let plain = name.strip_suffix('.').unwrap_or(name);
+    ServerName::try_from(plain)
+        .ok()
+        .filter(|_| !plain.ends_with('.'))
+        .map(|n| n.to_owned())
+        .ok_or_else(|| Error::Config(format!("not a server name: {name:?}")))
 }
 
 //= rfc9001#section-8.1

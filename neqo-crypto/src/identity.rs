@@ -207,7 +207,8 @@ fn sign_itself(params: &rcgen::CertificateParams) -> Res<Identity> {
 fn sign_itself_by_nss(params: &rcgen::CertificateParams) -> Res<Identity> {
     let key = crate::nss::SigningKey::generate()?;
     let cert = params.self_signed(&key).map_err(unusable)?;
-    Identity::from_der(vec![cert.der().to_vec()], key.pkcs8()?.to_vec())
+    let key = crate::backend::nss::of_full_length(&key.pkcs8()?)?;
+    Identity::from_der(vec![cert.der().to_vec()], key.to_vec())
 }
 
 #[cfg(not(feature = "rustls"))]
@@ -248,8 +249,7 @@ mod tests {
         let made = sign_itself_by_nss(&params).unwrap();
         // An NSS without libpkix has no roots but its own.
         if let Ok(roots) = crate::nss::Anchors::only(made.chain()) {
-            roots.verify(made.chain(), "example.com").unwrap();
-            assert!(roots.verify(made.chain(), "example.org").is_err());
+            roots.verify(made.chain()).unwrap();
         }
         for provider in crate::Provider::ALL {
             let server = crate::Server::builder(made.clone()).provider(*provider);

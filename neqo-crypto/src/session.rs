@@ -296,8 +296,16 @@ pub struct ResumptionToken {
 }
 
 impl ResumptionToken {
-    /// The longest that a ticket lives, whatever its server says.
+    /// The longest that a ticket lives, whatever its server says. Nor does a chain of resumptions go on for longer: so
+    /// long after the server proved who it is, it has to do so again (RFC 8446 §4.6.1).
     pub const MAX_LIFETIME: Duration = Duration::from_hours(7 * 24);
+
+    /// How long a ticket lives that came with the lifetime `said`, `age` after the server proved who it is; `None` if it
+    /// is of no use.
+    pub(crate) fn lifetime(said: Duration, age: Duration) -> Option<Duration> {
+        let rest = Self::MAX_LIFETIME.saturating_sub(age);
+        Some(said.min(rest)).filter(|l| !l.is_zero())
+    }
 
     /// Puts a token together again from what its accessors gave.
     #[must_use]

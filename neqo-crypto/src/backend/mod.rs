@@ -1,5 +1,6 @@
 //! The TLS libraries that sessions stand on.
 
+mod first_flight;
 #[cfg(feature = "nss")]
 pub(crate) mod nss;
 

@@ -1,45 +1,26 @@
 //! One TLS connection of NSS without its record layer, as a safe type.
 //!
-//! What NSS says by callbacks is noted in [`State`], in order, and taken out when the call that caused it is over.
+//! What NSS says by callbacks ([`hooks`]) is taken out when the call that caused it is over.
 
 use std::{
-    ffi::{CString, c_int, c_uint, c_void},
+    ffi::{CString, c_int, c_uint},
     fmt::{self, Debug, Formatter},
     ptr::null_mut,
-    slice,
     sync::Arc,
 };
 
-use nss_gk_api::p11::{PK11_ExtractKeyValue, PK11_GetKeyData};
 use zeroize::Zeroizing;
 
 use super::{
     certs::{self, Credential},
     check, compress, exp,
-    ffi::{
-        self, CERTCertificate, PK11SymKey, PRBool, PRFileDesc, PRTime, SECItem, SECKEYPrivateKey,
-        SECStatus, SSLAlert, option,
-    },
+    ffi::{self, PRFileDesc, option},
+    hooks::{self, Epoch, Mark, Output, Shared, bytes},
     io::File,
     last_code,
     tickets::AntiReplay,
 };
 use crate::error::{Error, Res};
-
-/// `quic_transport_parameters` (RFC 9001 §8.2)
-const TRANSPORT_PARAMETERS: u16 = 0x39;
-
-/// NSS's number of an encryption level: 0 Initial, 1 early data, 2 Handshake, 3 application data.
-pub(crate) type Epoch = u16;
-
-/// What NSS produced.
-#[derive(Debug)]
-pub(crate) enum Output {
-    /// Handshake messages.
-    Data(Epoch, Vec<u8>),
-    /// A traffic secret, true if it is for writing.
-    Secret(Epoch, bool, Zeroizing<Vec<u8>>),
-}
 
 /// Why a call failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,288 +29,6 @@ pub(crate) struct Failure {
     pub(crate) code: i32,
     /// The alert that NSS wants to send, if it said so.
     pub(crate) alert: Option<u8>,
-}
-
-/// What callbacks note, and what they answer with.
-struct State {
-    output: Vec<Output>,
-    local_params: Vec<u8>,
-    peer_params: Option<Vec<u8>>,
-    alert: Option<u8>,
-    tokens: Vec<Zeroizing<Vec<u8>>>,
-    now: PRTime,
-    asked: bool,
-    /// The name that the client asked for.
-    name: Vec<u8>,
-    /// What this server puts into its tickets: no other's is good here.
-    mark: Vec<u8>,
-    /// Whether the first `ClientHello` came with a ticket of this mark.
-    knows_ticket: Option<bool>,
-}
-
-/// Owns the [`State`] that callbacks have the address of.
-///
-/// It is reached through this pointer alone. A reference to it lives between two calls of NSS, or within a callback, and
-/// never across a call, so there are never two.
-struct Shared(*mut State);
-
-impl Shared {
-    fn new(local_params: Vec<u8>, now: PRTime) -> Self {
-        Self(Box::into_raw(Box::new(State {
-            output: Vec::new(),
-            local_params,
-            peer_params: None,
-            alert: None,
-            tokens: Vec::new(),
-            now,
-            asked: false,
-            name: Vec::new(),
-            mark: Vec::new(),
-            knows_ticket: None,
-        })))
-    }
-
-    const fn get(&mut self) -> &mut State {
-        // SAFETY: the pointer is valid as long as `self` is, and no other reference lives (see the type's doc).
-        unsafe { &mut *self.0 }
-    }
-
-    const fn arg(&self) -> *mut c_void {
-        self.0.cast()
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        // SAFETY: it came from a box; `Agent` closes the file, and with it ends the callbacks, before.
-        drop(unsafe { Box::from_raw(self.0) });
-    }
-}
-
-/// The state behind a callback's argument.
-///
-/// # Safety
-/// `arg` is the argument that [`Agent`] registered.
-const unsafe fn state<'a>(arg: *mut c_void) -> Option<&'a mut State> {
-    // SAFETY: it is null or the address of a `State` to which nobody holds a reference now (see `Shared`).
-    unsafe { arg.cast::<State>().as_mut() }
-}
-
-/// The bytes at `data`.
-///
-/// # Safety
-/// If `data` is not null, there are `len` bytes that stay for `'a`.
-pub(super) unsafe fn bytes<'a>(data: *const u8, len: c_uint) -> &'a [u8] {
-    match usize::try_from(len) {
-        // SAFETY: the caller's promise.
-        Ok(len) if len > 0 && !data.is_null() => unsafe { slice::from_raw_parts(data, len) },
-        _ => &[],
-    }
-}
-
-unsafe extern "C" fn on_record(
-    _: *mut PRFileDesc,
-    epoch: u16,
-    content_type: c_uint,
-    data: *const u8,
-    len: c_uint,
-    arg: *mut c_void,
-) -> SECStatus {
-    // SAFETY: our argument; NSS lends `len` bytes.
-    unsafe {
-        if let Some(s) = state(arg)
-            && content_type == ffi::SSL_CT_HANDSHAKE
-        {
-            s.output
-                .push(Output::Data(epoch, bytes(data, len).to_vec()));
-        }
-    }
-    ffi::SEC_SUCCESS
-}
-
-unsafe extern "C" fn on_secret(
-    _: *mut PRFileDesc,
-    epoch: u16,
-    direction: c_uint,
-    key: *mut PK11SymKey,
-    arg: *mut c_void,
-) {
-    // SAFETY: our argument; NSS lends the key, and its data belong to the key.
-    unsafe {
-        if PK11_ExtractKeyValue(key) != ffi::SEC_SUCCESS {
-            return;
-        }
-        if let (Some(s), Some(item)) = (state(arg), PK11_GetKeyData(key).as_ref()) {
-            let secret = Zeroizing::new(bytes(item.data, item.len).to_vec());
-            let write = direction == ffi::SSL_SECRET_WRITE;
-            s.output.push(Output::Secret(epoch, write, secret));
-        }
-    }
-}
-
-const unsafe extern "C" fn on_alert(
-    _: *const PRFileDesc,
-    arg: *mut c_void,
-    alert: *const SSLAlert,
-) {
-    // SAFETY: our argument; NSS lends the alert.
-    unsafe {
-        if let (Some(s), Some(alert)) = (state(arg), alert.as_ref())
-            && s.alert.is_none()
-        {
-            s.alert = Some(alert.description);
-        }
-    }
-}
-
-const unsafe extern "C" fn on_certificate(
-    arg: *mut c_void,
-    _: *mut PRFileDesc,
-    _: PRBool,
-    _: PRBool,
-) -> SECStatus {
-    // SAFETY: our argument.
-    if let Some(s) = unsafe { state(arg) } {
-        s.asked = true;
-    }
-    // Whoever verifies does so after this, and nothing passes before it has.
-    ffi::SEC_WOULD_BLOCK
-}
-
-/// A server takes any client certificate that NSS finds the owner of: it is the host that judges it.
-const unsafe extern "C" fn on_client_certificate(
-    _: *mut c_void,
-    _: *mut PRFileDesc,
-    _: PRBool,
-    _: PRBool,
-) -> SECStatus {
-    ffi::SEC_SUCCESS
-}
-
-/// The server asks a client that has an identity who it is.
-unsafe extern "C" fn on_certificate_request(
-    arg: *mut c_void,
-    _: *mut PRFileDesc,
-    _authorities: *mut c_void,
-    cert: *mut *mut CERTCertificate,
-    key: *mut *mut SECKEYPrivateKey,
-) -> SECStatus {
-    // SAFETY: the argument is the credential that the agent owns; NSS takes over what is put at `cert` and `key`.
-    unsafe {
-        match arg.cast::<Credential>().as_ref() {
-            Some(credential) if !cert.is_null() && !key.is_null() => credential.give(cert, key),
-            _ => ffi::SEC_FAILURE,
-        }
-    }
-}
-
-unsafe extern "C" fn write_params(
-    _: *mut PRFileDesc,
-    message: c_uint,
-    out: *mut u8,
-    len: *mut c_uint,
-    max: c_uint,
-    arg: *mut c_void,
-) -> PRBool {
-    if message != ffi::SSL_HS_CLIENT_HELLO && message != ffi::SSL_HS_ENCRYPTED_EXTENSIONS {
-        return 0;
-    }
-    // SAFETY: our argument; NSS gives room for `max` bytes and wants the length at `len`.
-    unsafe {
-        let Some(s) = state(arg) else { return 0 };
-        match c_uint::try_from(s.local_params.len()) {
-            Ok(n) if n <= max && !out.is_null() && !len.is_null() => {
-                out.copy_from_nonoverlapping(s.local_params.as_ptr(), s.local_params.len());
-                *len = n;
-                1
-            }
-            _ => 0,
-        }
-    }
-}
-
-unsafe extern "C" fn read_params(
-    _: *mut PRFileDesc,
-    message: c_uint,
-    data: *const u8,
-    len: c_uint,
-    _alert: *mut u8,
-    arg: *mut c_void,
-) -> SECStatus {
-    if message == ffi::SSL_HS_CLIENT_HELLO || message == ffi::SSL_HS_ENCRYPTED_EXTENSIONS {
-        // SAFETY: our argument; NSS lends `len` bytes.
-        unsafe {
-            if let Some(s) = state(arg) {
-                s.peer_params = Some(bytes(data, len).to_vec());
-            }
-        }
-    }
-    ffi::SEC_SUCCESS
-}
-
-unsafe extern "C" fn time(arg: *mut c_void) -> PRTime {
-    // SAFETY: our argument.
-    unsafe { state(arg) }.map_or(0, |s| s.now)
-}
-
-unsafe extern "C" fn on_token(
-    _: *mut PRFileDesc,
-    data: *const u8,
-    len: c_uint,
-    arg: *mut c_void,
-) -> SECStatus {
-    // SAFETY: our argument; NSS lends `len` bytes.
-    unsafe {
-        if let Some(s) = state(arg) {
-            s.tokens.push(Zeroizing::new(bytes(data, len).to_vec()));
-        }
-    }
-    ffi::SEC_SUCCESS
-}
-
-/// Asked about each `ClientHello`: early data on a ticket that is not ours might have been accepted elsewhere before.
-unsafe extern "C" fn on_hello(
-    _first: PRBool,
-    token: *const u8,
-    token_len: c_uint,
-    _retry_token: *mut u8,
-    _retry_token_len: *mut c_uint,
-    _retry_token_max: c_uint,
-    arg: *mut c_void,
-) -> c_uint {
-    // SAFETY: our argument; NSS lends `token_len` bytes.
-    let ours = unsafe {
-        state(arg).is_some_and(|s| {
-            let ours = token_len > 0 && s.mark == bytes(token, token_len);
-            // With a second `ClientHello` comes what is in the cookie.
-            s.knows_ticket.get_or_insert(ours);
-            ours
-        })
-    };
-    if token_len == 0 || ours {
-        ffi::SSL_HELLO_RETRY_ACCEPT
-    } else {
-        ffi::SSL_HELLO_RETRY_REJECT_0RTT
-    }
-}
-
-/// Shows the name that a client asks for, behind encryption if there is any. The server stays who it is; were the name
-/// taken over, NSS would fail handshakes that resume under another one.
-unsafe extern "C" fn on_name(
-    _: *mut PRFileDesc,
-    names: *const SECItem,
-    count: u32,
-    arg: *mut c_void,
-) -> i32 {
-    // SAFETY: our argument; NSS lends `count` names.
-    unsafe {
-        if let (Some(s), Some(name)) = (state(arg), names.as_ref())
-            && count > 0
-        {
-            s.name = bytes(name.data, name.len).to_vec();
-        }
-    }
-    ffi::SSL_SNI_CURRENT_CONFIG_IS_USED
 }
 
 /// What clients and servers have in common.
@@ -373,35 +72,14 @@ impl Agent {
             shared: Shared::new(common.params.clone(), common.now),
             identity: None,
         };
-        agent.hooks()?;
+        // SAFETY: the file is open, and closed before what the callbacks use goes (see `Agent`). So below.
+        unsafe { agent.shared.attach(agent.fd())? };
         agent.options(common)?;
         Ok(agent)
     }
 
     pub(super) const fn fd(&self) -> *mut PRFileDesc {
         self.file.get()
-    }
-
-    fn hooks(&self) -> Res<()> {
-        let (fd, arg) = (self.fd(), self.shared.arg());
-        // SAFETY: the file is open, and the argument of each callback outlives it (see `Agent`).
-        unsafe {
-            exp::record_layer_write_callback(fd, Some(on_record), arg)?;
-            exp::secret_callback(fd, Some(on_secret), arg)?;
-            exp::set_time_func(fd, Some(time), arg)?;
-            exp::install_extension_hooks(
-                fd,
-                TRANSPORT_PARAMETERS,
-                Some(write_params),
-                arg,
-                Some(read_params),
-                arg,
-            )?;
-            check(
-                ffi::SSL_AlertSentCallback(fd, Some(on_alert), arg),
-                "alerts",
-            )
-        }
     }
 
     fn set(&self, option: c_int, value: c_int) -> Res<()> {
@@ -488,20 +166,16 @@ impl Agent {
     /// A client that connects to `name` and sends `more_shares` key shares besides that of the first group.
     pub(crate) fn client(common: &Common<'_>, name: &str, more_shares: u32) -> Res<Self> {
         let agent = Self::new(common)?;
-        let (fd, arg) = (agent.fd(), agent.shared.arg());
+        let fd = agent.fd();
         let name = CString::new(name).map_err(|_| Error::Config("a name with NUL".into()))?;
-        // SAFETY: the file is open; the name ends with NUL and is copied; the arguments outlive the file.
+        // SAFETY: the file is open; the name ends with NUL and is copied.
         unsafe {
             check(ffi::SSL_SetURL(fd, name.as_ptr()), "the server's name")?;
             check(
                 ffi::SSL_SendAdditionalKeyShares(fd, more_shares),
                 "key shares",
             )?;
-            check(
-                ffi::SSL_AuthCertificateHook(fd, Some(on_certificate), arg),
-                "the verdict",
-            )?;
-            exp::set_resumption_token_callback(fd, Some(on_token), arg)?;
+            agent.shared.attach_client(fd)?;
         }
         compress::offer(fd)?;
         agent.reset(false)?;
@@ -512,25 +186,15 @@ impl Agent {
     pub(crate) fn server(
         common: &Common<'_>,
         credential: &Credential,
-        mark: &[u8],
+        mark: Mark,
         replay: Option<&AntiReplay>,
     ) -> Res<Self> {
         let mut agent = Self::new(common)?;
-        agent.shared.get().mark = mark.to_vec();
-        let (fd, arg) = (agent.fd(), agent.shared.arg());
+        agent.shared.get().mark = mark;
+        let fd = agent.fd();
         credential.configure(fd)?;
-        // SAFETY: the file is open; the argument outlives it.
-        unsafe {
-            check(
-                ffi::SSL_AuthCertificateHook(fd, Some(on_client_certificate), arg),
-                "client certificates",
-            )?;
-            check(
-                ffi::SSL_SNISocketConfigHook(fd, Some(on_name), arg),
-                "the client's name for us",
-            )?;
-            exp::hello_retry_request_callback(fd, Some(on_hello), arg)?;
-        }
+        // SAFETY: see `new`.
+        unsafe { agent.shared.attach_server(fd)? };
         if let Some(replay) = replay {
             // SAFETY: the file is open.
             //= rfc9001#section-4.6.1
@@ -546,12 +210,9 @@ impl Agent {
 
     /// Has a client prove to be `credential`, if it is asked.
     pub(crate) fn set_identity(&mut self, credential: Arc<Credential>) -> Res<()> {
-        let arg = Arc::as_ptr(&credential).cast_mut().cast();
-        self.identity = Some(credential);
-        // SAFETY: the file is open; the credential outlives it.
-        let status =
-            unsafe { ffi::SSL_GetClientAuthDataHook(self.fd(), Some(on_certificate_request), arg) };
-        check(status, "a client's identity")
+        let credential = self.identity.insert(credential);
+        // SAFETY: the file is open, and closed before the credential goes (see `Agent`).
+        unsafe { hooks::attach_identity(self.file.get(), credential) }
     }
 
     /// Asks clients for a certificate; `require` refuses those that have none.
@@ -569,6 +230,11 @@ impl Agent {
     /// Sets the time, in microseconds since 1970.
     pub(crate) const fn set_now(&mut self, now: i64) {
         self.shared.get().now = now;
+    }
+
+    /// The time, in microseconds since 1970.
+    pub(crate) const fn now(&mut self) -> i64 {
+        self.shared.get().now
     }
 
     fn outcome(&mut self, result: Result<(), i32>) -> Result<(), Failure> {
@@ -701,10 +367,11 @@ impl Agent {
             .flatten()
     }
 
-    /// On a server: whether the ticket that came with the first `ClientHello` has its own mark. All servers of a
-    /// process decrypt each other's tickets.
-    pub(crate) fn knows_ticket(&mut self) -> bool {
-        self.shared.get().knows_ticket == Some(true)
+    /// On a server: when the client proved who it is, or hid it, in the session whose ticket came with the first
+    /// `ClientHello`, in microseconds since 1970. `None` if the ticket does not have the server's own mark: all servers
+    /// of a process decrypt each other's tickets.
+    pub(crate) const fn ticket(&mut self) -> Option<i64> {
+        self.shared.get().ticket
     }
 
     /// What is known before the handshake is complete.
@@ -727,12 +394,12 @@ impl Agent {
         Ok(self.preliminary()?.ech_accepted != 0)
     }
 
-    /// Sends a ticket.
-    pub(crate) fn send_ticket(&mut self) -> Result<(), Failure> {
-        let mark = self.shared.get().mark.clone();
-        let len = c_uint::try_from(mark.len()).unwrap_or(0);
-        // SAFETY: the file is open; NSS copies the mark.
-        let result = unsafe { exp::send_session_ticket(self.fd(), mark.as_ptr(), len) };
+    /// Sends a ticket of a session whose client `proved` who it is then, in microseconds since 1970.
+    pub(crate) fn send_ticket(&mut self, proved: i64) -> Result<(), Failure> {
+        let ticket = hooks::ticket(&self.shared.get().mark, proved);
+        let len = c_uint::try_from(ticket.len()).unwrap_or(0);
+        // SAFETY: the file is open; NSS copies what the ticket says.
+        let result = unsafe { exp::send_session_ticket(self.fd(), ticket.as_ptr(), len) };
         self.outcome(result.map_err(|_| last_code()))
     }
 

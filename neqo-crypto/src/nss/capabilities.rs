@@ -3,8 +3,9 @@
 use std::{ffi::CStr, sync::OnceLock};
 
 use super::{
-    agent::{Agent, Common, Output},
+    agent::{Agent, Common},
     compress, exp, ffi,
+    hooks::Output,
 };
 use neqo_common::qdebug;
 

@@ -14,12 +14,13 @@ use nss_gk_api::p11::{
 };
 
 use super::{
-    agent::{bytes, count},
+    agent::count,
     check,
     ffi::{
         self, CERTCertList, CERTCertificate, CERTCertificateList, PRFileDesc, SECItem,
         SECItemArray, SECItemType, SECKEYPrivateKey, SECStatus, SSLExtraServerCertData,
     },
+    hooks::bytes,
     init, last_error,
 };
 use crate::error::{Error, Res};

@@ -10,9 +10,9 @@ use std::{
 use miniz_oxide::{deflate::compress_to_vec_zlib, inflate::decompress_slice_iter_to_slice};
 
 use super::{
-    agent::bytes,
     exp,
     ffi::{self, PRFileDesc, SECItem, SECStatus},
+    hooks::bytes,
 };
 use crate::error::Res;
 

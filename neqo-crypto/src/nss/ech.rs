@@ -15,9 +15,10 @@ use nss_gk_api::{
 };
 
 use super::{
-    agent::{Agent, bytes, count},
+    agent::{Agent, count},
     certs::item,
     exp::{self, HpkeSymmetricSuite},
+    hooks::bytes,
     init, last_error,
 };
 use crate::error::{Error, Res};

@@ -412,10 +412,6 @@ unsafe extern "C" {
         time: PRTime,
         allow_override: PRBool,
     ) -> c_int;
-    pub(super) fn CERT_VerifyCertName(
-        cert: *const CERTCertificate,
-        name: *const c_char,
-    ) -> SECStatus;
     pub(super) fn CERT_GetClassicOCSPDisabledPolicy() -> *const c_void;
     pub(super) fn CERT_PKIXVerifyCert(
         cert: *mut CERTCertificate,
@@ -474,6 +470,8 @@ unsafe extern "C" {
         item: *mut SECItem,
         len: c_uint,
     ) -> *mut SECItem;
+    #[cfg(any(test, not(feature = "rustls")))]
+    pub(super) fn SECITEM_ZfreeItem(item: *mut SECItem, itself: PRBool);
     pub(super) fn SECITEM_FreeArray(array: *mut SECItemArray, itself: PRBool);
     pub(super) fn SECMOD_LookupSlot(module: c_ulong, slot: c_ulong) -> *mut PK11SlotInfo;
     pub(super) fn PK11_GetCurrentWrapIndex(slot: *mut PK11SlotInfo) -> c_int;

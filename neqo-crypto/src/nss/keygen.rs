@@ -6,7 +6,7 @@ use std::{
 };
 
 use nss_gk_api::{
-    SECItemMut, ScopedSECItem,
+    SECItemMut,
     p11::{
         self, PK11_ATTR_INSENSITIVE, PK11_ATTR_PUBLIC, PK11_ATTR_SESSION,
         PK11_ExportDERPrivateKeyInfo, PK11_GenerateKeyPairWithOpFlags, SECOidTag, Slot,
@@ -16,7 +16,9 @@ use zeroize::Zeroizing;
 
 use super::{
     certs::{item, spki},
-    check, ffi, init, last_error,
+    check, ffi,
+    hooks::bytes,
+    init, last_error,
 };
 use crate::error::{Error, Res};
 
@@ -71,11 +73,15 @@ impl SigningKey {
 
     /// The private key as PKCS#8.
     pub(crate) fn pkcs8(&self) -> Res<Zeroizing<Vec<u8>>> {
-        // SAFETY: the key is valid; the result is ours.
+        // SAFETY: the key is valid; the result is ours, and wiped when it was copied.
         unsafe {
-            ScopedSECItem::from_ptr(PK11_ExportDERPrivateKeyInfo(*self.private, null_mut()))
-                .map(|i| Zeroizing::new(i.into_vec()))
-                .map_err(|_| last_error("a private key"))
+            let exported = PK11_ExportDERPrivateKeyInfo(*self.private, null_mut());
+            let item = exported
+                .as_ref()
+                .ok_or_else(|| last_error("a private key"))?;
+            let key = Zeroizing::new(bytes(item.data, item.len).to_vec());
+            ffi::SECITEM_ZfreeItem(exported, 1);
+            Ok(key)
         }
     }
 

@@ -27,6 +27,7 @@ mod compress;
 mod ech;
 mod exp;
 mod ffi;
+mod hooks;
 mod io;
 #[cfg(any(test, not(feature = "rustls")))]
 mod keygen;
@@ -34,11 +35,12 @@ pub(crate) mod pk11;
 mod tickets;
 mod verify;
 
-pub(crate) use agent::{Agent, Common, Epoch, Failure, Output};
+pub(crate) use agent::{Agent, Common, Failure};
 pub(crate) use capabilities::supported_groups;
 pub use capabilities::{Capabilities, capabilities};
 pub(crate) use certs::Credential;
 pub(crate) use ech::EchKeyPair;
+pub(crate) use hooks::{Epoch, Mark, Output};
 #[cfg(any(test, not(feature = "rustls")))]
 pub(crate) use keygen::SigningKey;
 pub(crate) use tickets::{AntiReplay, renew, secret, start_server_memory};

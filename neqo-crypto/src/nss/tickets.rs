@@ -19,10 +19,10 @@ use zeroize::Zeroizing;
 
 use super::{
     Once,
-    agent::bytes,
     certs::item,
     check, exp,
     ffi::{self, PRFileDesc, PRTime, SECItem, SECItemType, SSLAntiReplayContext},
+    hooks::bytes,
     last_error,
 };
 use crate::error::{Error, Res};

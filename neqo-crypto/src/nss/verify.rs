@@ -1,7 +1,7 @@
 //! NSS's own verdict on certificates.
 
 use std::{
-    ffi::{CStr, CString, c_int},
+    ffi::{CStr, c_int},
     fmt::{self, Debug, Formatter},
     ptr::null_mut,
 };
@@ -103,8 +103,9 @@ impl Anchors {
         }
     }
 
-    /// Verifies that `chain` (leaf first) leads to an anchor and belongs to `name` today, else gives NSS's error code.
-    pub(crate) fn verify(&self, chain: &[Vec<u8>], name: &str) -> Result<(), i32> {
+    /// Verifies that `chain` (leaf first) leads to an anchor today, else gives NSS's error code. Whose it is, is not
+    /// looked at: where a certificate names no host, NSS takes the common name for one, which RFC 9525 §2 forbids.
+    pub(crate) fn verify(&self, chain: &[Vec<u8>]) -> Result<(), i32> {
         let read = |der: &Vec<u8>| certificate(der).map_err(|_| last_code());
         // NSS finds issuers among the certificates that exist.
         let certs = chain.iter().map(read).collect::<Result<Vec<_>, _>>()?;
@@ -115,17 +116,11 @@ impl Anchors {
             return Err(SEC_ERROR_EXPIRED_CERTIFICATE);
         }
         match self {
-            Self::Platform => path(leaf, now, None)?,
+            Self::Platform => path(leaf, now, None),
             // A certificate that is trusted itself needs no path.
-            Self::Only(_, ders) if chain.first().is_some_and(|leaf| ders.contains(leaf)) => {}
-            Self::Only(list, _) => path(leaf, now, Some(list))?,
+            Self::Only(_, ders) if chain.first().is_some_and(|leaf| ders.contains(leaf)) => Ok(()),
+            Self::Only(list, _) => path(leaf, now, Some(list)),
         }
-        let name = CString::new(name).map_err(|_| SEC_ERROR_BAD_DER)?;
-        // SAFETY: the certificate is valid; the name ends with NUL.
-        if unsafe { ffi::CERT_VerifyCertName(**leaf, name.as_ptr()) } != SEC_SUCCESS {
-            return Err(last_code());
-        }
-        Ok(())
     }
 }
 

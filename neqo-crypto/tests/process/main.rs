@@ -200,7 +200,9 @@ fn resume() {
     };
     let now = Instant::now();
     let token = ResumptionToken::new(token, now + HOUR, true);
-    let mut session = client().resume(NAME, &alpn(), b"client", &token).unwrap();
+    let mut session = client()
+        .resume(NAME, &alpn(), b"client", &token, now)
+        .unwrap();
     let (mut seen, mut out) = (Seen::default(), Events::default());
     session.start(now, &mut out).unwrap();
     seen.absorb(&mut out);
@@ -243,7 +245,9 @@ fn sessions(count: usize) {
         let seen = connect(&mut *session(), &mut *plain.session(&alpn()).unwrap());
         // Resumed, with early data.
         let token = seen.tickets.first().expect("a ticket");
-        let mut resumed = client.resume(NAME, &alpn(), b"client", token).unwrap();
+        let mut resumed = client
+            .resume(NAME, &alpn(), b"client", token, Instant::now())
+            .unwrap();
         connect(&mut *resumed, &mut *plain.session(&alpn()).unwrap());
         assert!(resumed.info().unwrap().resumed());
         // Encrypted, and not.

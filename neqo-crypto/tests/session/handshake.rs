@@ -207,7 +207,16 @@ fn server_names(p: Pair) {
         handshake(&mut client, &mut server).unwrap();
         assert_eq!(server.session.info().unwrap().server_name(), None);
     }
-    for bad in ["", "no spaces here", "-"] {
+    // RFC 6066 §3: without a trailing dot.
+    let session = c
+        .session("example.com.", &alpn(&["h3"]), CLIENT_PARAMS)
+        .unwrap();
+    let (mut client, mut server) = (End::new(session), End::server(&p.server()));
+    handshake(&mut client, &mut server).unwrap();
+    for end in [&client, &server] {
+        assert_eq!(end.session.info().unwrap().server_name(), Some(NAME));
+    }
+    for bad in ["", ".", "example.com..", "no spaces here", "-"] {
         assert!(matches!(
             c.session(bad, &alpn(&["h3"]), CLIENT_PARAMS),
             Err(Error::Config(_))

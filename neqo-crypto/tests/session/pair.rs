@@ -172,6 +172,8 @@ pub(crate) struct End {
     pub(crate) fallback: Option<String>,
     /// Whether the server answers the client's parameters by itself.
     pub(crate) answers: bool,
+    /// The time.
+    pub(crate) now: Instant,
 }
 
 impl End {
@@ -188,6 +190,7 @@ impl End {
             alert: None,
             fallback: None,
             answers: true,
+            now: now(),
         }
     }
 
@@ -196,8 +199,15 @@ impl End {
     }
 
     pub(crate) fn resuming(c: &Client, token: &ResumptionToken) -> Self {
-        let session = c.resume(NAME, &alpn(&["h3"]), CLIENT_PARAMS, token);
-        Self::new(session.unwrap())
+        Self::resuming_at(c, token, now())
+    }
+
+    pub(crate) fn resuming_at(c: &Client, token: &ResumptionToken, now: Instant) -> Self {
+        let session = c.resume(NAME, &alpn(&["h3"]), CLIENT_PARAMS, token, now);
+        Self {
+            now,
+            ..Self::new(session.unwrap())
+        }
     }
 
     pub(crate) fn server(s: &Server) -> Self {
@@ -246,26 +256,26 @@ impl End {
 
     pub(crate) fn answer(&mut self, params: &[u8]) -> Res<()> {
         let mut out = Events::default();
-        self.session.set_local_params(params, now(), &mut out)?;
+        self.session.set_local_params(params, self.now, &mut out)?;
         self.absorb(out)
     }
 
     pub(crate) fn start(&mut self) -> Res<()> {
         let mut out = Events::default();
-        self.session.start(now(), &mut out)?;
+        self.session.start(self.now, &mut out)?;
         self.absorb(out)
     }
 
     pub(crate) fn read(&mut self, level: Level, data: &[u8]) -> Res<()> {
         let mut out = Events::default();
-        let result = self.session.read(level, data, now(), &mut out);
+        let result = self.session.read(level, data, self.now, &mut out);
         self.absorb(out)?;
         result
     }
 
     pub(crate) fn verdict(&mut self, status: AuthenticationStatus) -> Res<()> {
         let mut out = Events::default();
-        self.session.authenticated(status, now(), &mut out)?;
+        self.session.authenticated(status, self.now, &mut out)?;
         self.absorb(out)
     }
 

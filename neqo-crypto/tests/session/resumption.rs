@@ -1,5 +1,7 @@
 //! Tickets and early data.
 
+use std::time::Duration;
+
 use neqo_crypto::{
     AuthenticationStatus, Cipher, Client, Direction, Error, Event, Events, Level, ResumptionToken,
     Server, Verification,
@@ -14,6 +16,8 @@ every_pair! {
     early_data_with_tickets_of_others,
     early_data_at_the_wrong_time,
     a_ticket_resumes_once,
+    a_chain_of_resumptions_ends,
+    an_expired_token_is_of_no_use,
     a_resumed_session_has_new_parameters,
     tokens_of_others_are_ignored,
     a_resumed_session_asks_no_verdict,
@@ -54,6 +58,57 @@ fn a_ticket_resumes_once(p: Pair) {
     }
 }
 
+/// What was proved once is not believed for ever (RFC 8446 §4.6.1): the tickets of resumed sessions end with those of
+/// the first, and a server of NSS stops sending them.
+fn a_chain_of_resumptions_ends(p: Pair) {
+    const STEP: Duration = Duration::from_hours(11);
+    let (c, s) = (p.client(Verification::Insecure), p.server());
+    let (first, _) = connected(&c, &s);
+    let end = now() + ResumptionToken::MAX_LIFETIME;
+    let mut next = first.tickets.first().cloned();
+    let mut at = now();
+    let mut last = None;
+    while let Some(token) = next.clone().filter(|t| t.expiry() > at + STEP) {
+        at += STEP;
+        let (mut client, mut server) = (End::resuming_at(&c, &token, at), End::server(&s));
+        server.now = at;
+        handshake(&mut client, &mut server).unwrap();
+        agreed(&client, &server);
+        assert!(client.session.info().unwrap().resumed());
+        assert!(client.tickets.iter().all(|t| t.expiry() <= end));
+        next = client.tickets.first().cloned();
+        last = next.clone().or(last);
+    }
+    let rest = end - at;
+    if p.server.to_string() == "nss" {
+        // So that none of its tickets, which live for two days, is good for longer.
+        assert!(
+            next.is_none() && rest > Duration::from_hours(36) && rest < Duration::from_hours(48)
+        );
+    } else {
+        assert!(rest <= STEP);
+    }
+    let (mut client, mut server) = (End::resuming_at(&c, &last.unwrap(), end), End::server(&s));
+    server.now = end;
+    handshake(&mut client, &mut server).unwrap();
+    assert!(!client.session.info().unwrap().resumed());
+}
+
+fn an_expired_token_is_of_no_use(p: Pair) {
+    let (c, s) = (p.client(Verification::Insecure), p.server());
+    let (first, _) = connected(&c, &s);
+    let token = &first.tickets[0];
+    for (now, resumed) in [
+        (token.expiry(), false),
+        (now() + Duration::from_mins(1), true),
+    ] {
+        let (mut client, mut server) = (End::resuming_at(&c, token, now), End::server(&s));
+        handshake(&mut client, &mut server).unwrap();
+        agreed(&client, &server);
+        assert_eq!(client.session.info().unwrap().resumed(), resumed);
+    }
+}
+
 /// The parameters that count are the new ones, though rustls first shows those that came with the ticket.
 fn a_resumed_session_has_new_parameters(p: Pair) {
     let (c, s) = early(p, Verification::Host);
@@ -77,7 +132,7 @@ fn tokens_of_others_are_ignored(p: Pair) {
     let token = &first.tickets[0];
     let other_client = p.client(Verification::Insecure);
     let garbage = ResumptionToken::new(vec![1, 2, 3], now(), true);
-    let other_name = c.resume("example.org", &alpn(&["h3"]), CLIENT_PARAMS, token);
+    let other_name = c.resume("example.org", &alpn(&["h3"]), CLIENT_PARAMS, token, now());
     // NSS's tokens are whole, rustls's refer to the client's memory.
     let whole = p.client_is_nss();
     for (mut client, resumes) in [
@@ -238,7 +293,7 @@ fn early_data_at_the_wrong_time(p: Pair) {
     let mut client = End::resuming(&c, &first.tickets[0]);
     client.start().unwrap();
     let (level, hello) = client.outbox.pop_front().unwrap();
-    let later = now() + std::time::Duration::from_mins(1);
+    let later = now() + Duration::from_mins(1);
     let mut session = s.session(&alpn(&["h3"])).unwrap();
     let mut out = Events::default();
     session.start(later, &mut out).unwrap();

@@ -19,6 +19,7 @@ every_pair! {
     roots,
     roots_unknown_issuer,
     roots_wrong_name,
+    the_common_name_is_no_host,
     roots_expired_or_not_yet_valid,
     self_signed_within,
     a_root_that_is_the_servers_own,
@@ -113,6 +114,26 @@ fn roots_wrong_name(p: Pair) {
     let ca = Ca::new();
     let Some(client) = ca.client(p) else { return };
     assert_eq!(refused(&client, &ca.issue(p, "example.org", |_| ())), 42);
+}
+
+/// Only what a certificate says under that title is the name of a host (RFC 9525 §2), and a wildcard is a whole label.
+fn the_common_name_is_no_host(p: Pair) {
+    let ca = Ca::new();
+    let Some(client) = ca.client(p) else { return };
+    let dns = |name: &str| SanType::DnsName(name.try_into().unwrap());
+    for others in [
+        vec![],
+        vec![SanType::IpAddress([127, 0, 0, 1].into())],
+        vec![dns("e*.com")],
+        vec![dns("*.com"), dns("*")],
+    ] {
+        let server = ca.issue(p, "example.org", |params| {
+            params.distinguished_name.push(DnType::CommonName, NAME);
+            params.subject_alt_names = others;
+        });
+        let alert = refused(&client, &server);
+        assert_eq!(alert, 42);
+    }
 }
 
 fn roots_expired_or_not_yet_valid(p: Pair) {

@@ -14,7 +14,7 @@ use super::{
     engine::{Engine, Message},
     messages::{self, Ticket},
     server::credential,
-    token::Token,
+    token::{self, Token},
     verifier::Verifier,
 };
 use crate::{
@@ -82,25 +82,21 @@ impl ClientFactory {
 
     pub(crate) fn session(
         &self,
-        server_name: &str,
+        name: &ServerName<'static>,
         alpn: &[Vec<u8>],
         params: &[u8],
         token: Option<&ResumptionToken>,
     ) -> Res<Box<dyn Session>> {
         let shared = &self.0;
-        let name = ServerName::try_from(server_name)
-            .map_err(|_| Error::Config(format!("not a server name: {server_name:?}")))?;
-        let (name, sni) = match &name {
-            ServerName::DnsName(n) => (n.as_ref().to_owned(), true),
-            _ => (server_name.to_owned(), false),
-        };
+        let sni = matches!(name, ServerName::DnsName(_));
+        let name = name.to_str().into_owned();
         let identity = shared.identity.as_ref();
         let leaf = identity.and_then(|i| i.chain().first().map(Vec::as_slice));
         let binding = Verifier::binding(&shared.verification, leaf, &name);
-        let resumed = token.and_then(|t| Some((shared.take(t, &binding)?, t.expiry())));
+        let resumed = token.and_then(|t| shared.take(t, &binding));
         let mut groups = shared.settings.groups.clone();
         // The group that the server once wanted saves a `HelloRetryRequest`.
-        if let Some(g) = resumed.as_ref().and_then(|(t, _)| t.group)
+        if let Some(g) = resumed.as_ref().and_then(|t| t.group)
             && let Some(at) = groups.iter().position(|&own| own == g)
         {
             groups[..=at].rotate_right(1);
@@ -129,6 +125,7 @@ impl ClientFactory {
             resumed,
             state: State::Idle,
             verdict: Verdict::NotDue,
+            proved: 0,
             info: None,
             chain: None,
             tickets: 0,
@@ -157,10 +154,12 @@ struct ClientSession {
     name: String,
     /// Whether the name is one that the server is told.
     sni: bool,
-    /// What to resume, and until when.
-    resumed: Option<(Token, Instant)>,
+    /// What to resume.
+    resumed: Option<Token>,
     state: State,
     verdict: Verdict,
+    /// When the server proved who it is, or a bit before, in microseconds since 1970.
+    proved: i64,
     info: Option<Info>,
     chain: Option<PeerChain>,
     tickets: usize,
@@ -202,13 +201,10 @@ impl ClientSession {
     }
 
     /// Offers to resume. Whatever is wrong with that leads to a full handshake.
-    fn offer(&self, now: Instant) {
-        let Some((token, expiry)) = &self.resumed else {
+    fn offer(&self) {
+        let Some(token) = &self.resumed else {
             return;
         };
-        if *expiry <= now {
-            return;
-        }
         let offered = token.session().and_then(|s| self.engine.agent.resume(&s));
         if let Err(e) = offered {
             qdebug!("cannot resume: {e}");
@@ -263,8 +259,9 @@ impl ClientSession {
             .agent
             .alpn_selected()
             .ok_or(Error::Alert(alert::NO_APPLICATION_PROTOCOL))?;
-        if hello.resumed {
-            self.chain = self.resumed.as_ref().map(|(t, _)| t.chain.clone());
+        if let Some(token) = self.resumed.as_ref().filter(|_| hello.resumed) {
+            self.chain = Some(token.chain.clone());
+            self.proved = token.proved;
         }
         self.info = Some(Info {
             alpn: Some(alpn),
@@ -301,6 +298,9 @@ impl ClientSession {
     }
 
     fn ticket(&mut self, ticket: Ticket, now: Instant, out: &mut Events) {
+        let said = Duration::from_secs(u64::from(ticket.lifetime));
+        let age = token::age(self.proved, clock::micros(now));
+        let lifetime = ResumptionToken::lifetime(said, age);
         for session in self.engine.agent.take_tokens() {
             if self.tickets >= MAX_TICKETS {
                 break;
@@ -311,7 +311,11 @@ impl ClientSession {
                 .chain
                 .clone()
                 .unwrap_or_else(|| PeerChain::new(Vec::new()));
-            let token = match Token::new(self.binding, group, chain, session.to_vec()) {
+            let Some(expiry) = lifetime.and_then(|l| now.checked_add(l)) else {
+                continue;
+            };
+            let session = session.to_vec();
+            let token = match Token::new(self.binding, self.proved, group, chain, session) {
                 Ok(token) => token,
                 // The connection is as good without.
                 Err(e) => {
@@ -319,9 +323,6 @@ impl ClientSession {
                     continue;
                 }
             };
-            let lifetime =
-                Duration::from_secs(u64::from(ticket.lifetime)).min(ResumptionToken::MAX_LIFETIME);
-            let expiry = now.checked_add(lifetime).unwrap_or(now);
             let token = ResumptionToken::new(token.encode(), expiry, ticket.early_data);
             out.push(Event::Ticket(token));
         }
@@ -338,7 +339,8 @@ impl Session for ClientSession {
 
     fn start(&mut self, now: Instant, out: &mut Events) -> Res<()> {
         self.run(State::Idle, now, out, |s, out| {
-            s.offer(now);
+            s.proved = clock::micros(now);
+            s.offer();
             s.engine.advance(out)
         })
     }

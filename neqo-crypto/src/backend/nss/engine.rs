@@ -220,9 +220,9 @@ impl Engine {
         }
     }
 
-    /// Sends a ticket.
-    pub(super) fn send_ticket(&mut self, out: &mut Events) -> Res<()> {
-        self.agent.send_ticket().map_err(|f| failed(f, 0))?;
+    /// Sends a ticket of a session whose client `proved` who it is then, in microseconds since 1970.
+    pub(super) fn send_ticket(&mut self, proved: i64, out: &mut Events) -> Res<()> {
+        self.agent.send_ticket(proved).map_err(|f| failed(f, 0))?;
         self.drain(out)
     }
 

@@ -8,7 +8,8 @@
 //! - What `Info` says is read from the messages ([`messages`]), for NSS knows it only when all is over.
 //! - A ticket is written out whole ([`token`]): it resumes in another process too. It names the server and how that was
 //!   verified, and is of no use for another server or under another [`Verification`](crate::Verification).
-//! - A verdict without the host is NSS's own too ([`verifier`]).
+//! - A verdict without the host is NSS's own too ([`verifier`]), but for the name: where a certificate names no host NSS
+//!   would take its common name for one.
 //!
 //! # What differs from rustls
 //! - A server's tickets can be used more than once. NSS has one key for all servers of the process, so each
@@ -38,4 +39,6 @@ mod token;
 mod verifier;
 
 pub(crate) use client::ClientFactory;
+#[cfg(any(test, not(feature = "rustls")))]
+pub(crate) use pkcs8::of_full_length;
 pub(crate) use server::ServerFactory;

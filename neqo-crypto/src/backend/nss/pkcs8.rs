@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Res};
 
 const SEQUENCE: u8 = 0x30;
+const INTEGER: u8 = 0x02;
 const OCTET_STRING: u8 = 0x04;
 /// `[0]`, where an ECPrivateKey (RFC 5915) has its curve.
 const CURVE: u8 = 0xa0;
@@ -35,9 +36,47 @@ pub(super) fn wrap(key: &[u8]) -> Res<Zeroizing<Vec<u8>>> {
     }
 }
 
+/// Makes the PKCS#8 of a P-256 key that NSS wrote as others want it: NSS leaves zeros out where the private key begins
+/// with them, and RFC 5915 §3 wants it of full length.
+///
+/// # Errors
+/// `Internal` if it is of another form.
+#[cfg(any(test, not(feature = "rustls")))]
+pub(crate) fn of_full_length(key: &[u8]) -> Res<Zeroizing<Vec<u8>>> {
+    const LEN: usize = 32;
+    let parse = || {
+        let (_, body) = read(&mut Decoder::new(key))?;
+        let mut d = Decoder::new(body);
+        read(&mut d)?; // version
+        let (_, algorithm) = read(&mut d)?;
+        let (_, key) = read(&mut d)?;
+        let (_, body) = read(&mut Decoder::new(key))?;
+        let mut d = Decoder::new(body);
+        let (INTEGER, _version) = read(&mut d)? else {
+            return None;
+        };
+        let (OCTET_STRING, scalar) = read(&mut d)? else {
+            return None;
+        };
+        let mut full = Zeroizing::new([0; LEN]);
+        full.get_mut(LEN.checked_sub(scalar.len())?..)?
+            .copy_from_slice(scalar);
+        let mut body = Zeroizing::new(Vec::with_capacity(key.len() + LEN));
+        body.extend_from_slice(&[INTEGER, 1, 1]);
+        element(OCTET_STRING, &*full, &mut body);
+        body.extend_from_slice(d.decode_remainder());
+        let mut ec = Zeroizing::new(Vec::with_capacity(body.len() + 8));
+        element(SEQUENCE, &body, &mut ec);
+        Some(info(algorithm, &ec))
+    };
+    parse().ok_or(Error::Internal("a private key of NSS"))
+}
+
 /// A PrivateKeyInfo of version 0.
 fn info(algorithm: &[u8], key: &[u8]) -> Zeroizing<Vec<u8>> {
-    let mut body = Zeroizing::new(vec![0x02, 0x01, 0x00]);
+    // What grows leaves its old self behind.
+    let mut body = Zeroizing::new(Vec::with_capacity(algorithm.len() + key.len() + 32));
+    body.extend_from_slice(&[INTEGER, 1, 0]);
     element(SEQUENCE, algorithm, &mut body);
     element(OCTET_STRING, key, &mut body);
     let mut out = Zeroizing::new(Vec::with_capacity(body.len() + 8));
@@ -122,6 +161,39 @@ mod tests {
             assert_eq!(read(&mut d), Some((OCTET_STRING, &sec1[..])));
             assert!(d.is_empty());
         }
+    }
+
+    /// NSS leaves the zeros out of one key in 256.
+    #[test]
+    fn every_key_of_nss_is_of_full_length() {
+        let scalar = |key: &[u8]| {
+            let (_, info) = read(&mut Decoder::new(key)).unwrap();
+            let mut d = Decoder::new(info);
+            read(&mut d).unwrap();
+            let (_, algorithm) = read(&mut d).unwrap();
+            let (_, ec) = read(&mut d).unwrap();
+            let (_, ec) = read(&mut Decoder::new(ec)).unwrap();
+            let mut d = Decoder::new(ec);
+            read(&mut d).unwrap();
+            let (_, scalar) = read(&mut d).unwrap();
+            let rest = d.decode_remainder();
+            (algorithm.to_vec(), scalar.to_vec(), rest.to_vec())
+        };
+        let made = crate::nss::SigningKey::generate().unwrap().pkcs8().unwrap();
+        let (algorithm, whole, rest) = scalar(&of_full_length(&made).unwrap());
+        assert_eq!(whole.len(), 32);
+        for zeros in 0..=31 {
+            let short = &whole[zeros..];
+            let mut body = vec![INTEGER, 1, 1];
+            element(OCTET_STRING, short, &mut body);
+            body.extend(&rest);
+            let mut ec = Vec::new();
+            element(SEQUENCE, &body, &mut ec);
+            let full = of_full_length(&info(&algorithm, &ec)).unwrap();
+            let expected = [&vec![0; zeros][..], short].concat();
+            assert_eq!(scalar(&full), (algorithm.clone(), expected, rest.clone()));
+        }
+        assert!(of_full_length(b"garbage").is_err());
     }
 
     #[test]

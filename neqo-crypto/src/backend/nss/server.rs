@@ -3,28 +3,34 @@
 use std::{
     mem,
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use neqo_common::{Role, qdebug};
 
-use super::{clock, engine::Engine, messages};
+use super::{
+    super::first_flight::{FirstFlight, Hello},
+    clock,
+    engine::Engine,
+    messages, token,
+};
 use crate::{
     auth::AuthenticationStatus,
-    client_hello::{ClientHello, MAX_CLIENT_HELLO},
     constants::Level,
     ech::EchKeys,
     error::{Error, Res, alert},
     identity::{Identity, Key},
-    nss::{self, Agent, AntiReplay, Common, Credential},
+    nss::{self, Agent, AntiReplay, Common, Credential, Mark},
     primitives::random,
     server::{ClientCertificate, ServerBuilder},
-    session::{Event, Events, Info, PeerChain, Session},
+    session::{Events, Info, PeerChain, ResumptionToken, Session},
     settings::Settings,
 };
 
 /// Tickets sent on each connection.
 const TICKETS: usize = 2;
+/// How long NSS lets them live.
+const TICKET_LIFETIME: Duration = Duration::from_hours(48);
 
 /// Makes server sessions.
 #[derive(Clone, Debug)]
@@ -37,7 +43,7 @@ struct Shared {
     ech: Option<EchKeys>,
     client_certificate: ClientCertificate,
     /// Tells our tickets from those of other servers of this process, whose keys NSS has in common.
-    mark: [u8; 16],
+    mark: Mark,
     /// Made when the time is first known.
     replay: Mutex<Option<Arc<AntiReplay>>>,
 }
@@ -63,7 +69,7 @@ impl ServerFactory {
         if settings.ciphers.is_empty() || settings.groups.is_empty() {
             return Err(Error::Config("no cipher suite or no group".into()));
         }
-        let mut mark = [0; 16];
+        let mut mark = Mark::default();
         random(&mut mark);
         let credential = credential(&builder.identity)?;
         let shared = Shared {
@@ -76,7 +82,7 @@ impl ServerFactory {
         };
         // A key that NSS cannot use is to be known now.
         shared
-            .agent(&shared.settings.cipher_ids(), &[], &[], 0)
+            .agent(&shared.settings.cipher_ids(), &[], &[], None)
             .map_err(|e| Error::Config(e.to_string()))?;
         Ok(Self(Arc::new(shared)))
     }
@@ -86,8 +92,7 @@ impl ServerFactory {
             shared: Arc::clone(&self.0),
             alpn: alpn.to_vec(),
             state: State::Idle,
-            server_name: None,
-            params: Vec::new(),
+            hello: Hello::default(),
             info: None,
             chain: None,
         })
@@ -105,7 +110,14 @@ pub(super) fn credential(identity: &Identity) -> Res<Credential> {
 }
 
 impl Shared {
-    fn agent(&self, ciphers: &[u16], alpn: &[Vec<u8>], params: &[u8], now: i64) -> Res<Agent> {
+    /// A connection at `now`; `None` is for one that nothing will go through.
+    fn agent(
+        &self,
+        ciphers: &[u16],
+        alpn: &[Vec<u8>],
+        params: &[u8],
+        now: Option<i64>,
+    ) -> Res<Agent> {
         let groups: Vec<_> = self.settings.groups.iter().map(|g| g.id()).collect();
         let common = Common {
             ciphers,
@@ -113,10 +125,10 @@ impl Shared {
             alpn,
             params: params.to_vec(),
             early_data: self.settings.early_data,
-            now,
+            now: now.unwrap_or_default(),
         };
-        let replay = self.replay(now)?;
-        let agent = Agent::server(&common, &self.credential, &self.mark, replay.as_deref())?;
+        let replay = now.map(|now| self.replay(now)).transpose()?.flatten();
+        let agent = Agent::server(&common, &self.credential, self.mark, replay.as_deref())?;
         if let Some(keys) = &self.ech {
             agent.decrypt_hello(&keys.pair)?;
         }
@@ -141,10 +153,7 @@ impl Shared {
 #[derive(Debug)]
 enum State {
     Idle,
-    /// The `ClientHello` is coming in.
-    Gathering(Vec<u8>),
-    /// The `ClientHello` was given out; our transport parameters are due.
-    Waiting(Vec<u8>),
+    First(FirstFlight),
     Running(Box<Engine>),
     Dead,
 }
@@ -155,57 +164,16 @@ struct ServerSession {
     shared: Arc<Shared>,
     alpn: Vec<Vec<u8>>,
     state: State,
-    server_name: Option<String>,
-    /// The client's transport parameters.
-    params: Vec<u8>,
+    hello: Hello,
     info: Option<Info>,
     chain: Option<PeerChain>,
 }
 
 impl ServerSession {
-    /// Adds to the first flight of a client, within bounds (hardening A4).
-    fn gather(buf: &mut Vec<u8>, level: Level, data: &[u8]) -> Res<()> {
-        if level != Level::Initial {
-            return Err(Error::ProtocolViolation("CRYPTO data at the wrong level"));
-        }
-        if buf.len().saturating_add(data.len()) > MAX_CLIENT_HELLO {
-            return Err(Error::Alert(alert::DECODE_ERROR));
-        }
-        buf.extend_from_slice(data);
-        Ok(())
-    }
-
-    /// Gives out the `ClientHello`, if it is whole.
-    fn hello(&mut self, buf: Vec<u8>, out: &mut Events) -> Res<State> {
-        let message = ClientHello::message_len(&buf)?.and_then(|len| buf.get(..len));
-        let Some(message) = message else {
-            return Ok(State::Gathering(buf));
-        };
-        let hello = ClientHello::parse(message)?;
-        //= rfc9001#section-8.4
-        //# A
-        //# server SHOULD treat the receipt of a TLS ClientHello with a non-empty
-        //# legacy_session_id field as a connection error of type PROTOCOL_VIOLATION.
-        if !hello.session_id().is_empty() {
-            return Err(Error::ProtocolViolation("TLS compatibility mode"));
-        }
-        //= rfc9001#section-8.2
-        //# EncryptedExtensions messages without the quic_transport_parameters extension
-        //# MUST close the connection with an error of type 0x016d
-        let params = hello
-            .transport_parameters()
-            .ok_or(Error::Alert(alert::MISSING_EXTENSION))?;
-        self.params = params.to_vec();
-        self.server_name = hello.server_name().map(str::to_owned);
-        out.push(Event::ClientHello(message.to_vec()));
-        out.push(Event::PeerParams(self.params.clone()));
-        Ok(State::Waiting(buf))
-    }
-
     fn begin(&self, hello: &[u8], params: &[u8], now: Instant) -> Res<Engine> {
         let shared = &self.shared;
         let ciphers = shared.ciphers(hello);
-        let agent = shared.agent(&ciphers, &self.alpn, params, clock::micros(now))?;
+        let agent = shared.agent(&ciphers, &self.alpn, params, Some(clock::micros(now)))?;
         let mut engine = Engine::new(agent, Role::Server, shared.settings.key_log.clone());
         engine.note_client_random(messages::client_random(hello));
         Ok(engine)
@@ -222,7 +190,10 @@ impl ServerSession {
         while let Some(message) = engine.next()? {
             engine.feed(&message, out)?;
             // A second ClientHello, after HelloRetryRequest, may not bring other parameters than those given out.
-            let same = engine.agent.peer_params().is_none_or(|p| p == self.params);
+            let same = engine
+                .agent
+                .peer_params()
+                .is_none_or(|p| p == self.hello.params);
             if !same {
                 return Err(Error::Alert(alert::ILLEGAL_PARAMETER));
             }
@@ -230,16 +201,27 @@ impl ServerSession {
             if engine.is_complete() {
                 let chain = engine.agent.chain();
                 self.chain = (!chain.is_empty()).then(|| PeerChain::new(chain));
-                for _ in 0..TICKETS {
-                    // The connection is as good without.
-                    if let Err(e) = engine.send_ticket(out) {
-                        qdebug!("no ticket: {e}");
-                        break;
-                    }
-                }
+                self.send_tickets(engine, out);
             }
         }
         Ok(())
+    }
+
+    /// Sends tickets, as long as the client need not prove again who it is before they are used.
+    fn send_tickets(&self, engine: &mut Engine, out: &mut Events) {
+        let now = engine.agent.now();
+        let resumed = self.info.as_ref().is_some_and(Info::resumed);
+        let proved = engine.agent.ticket().filter(|_| resumed).unwrap_or(now);
+        if token::age(proved, now) + TICKET_LIFETIME > ResumptionToken::MAX_LIFETIME {
+            return;
+        }
+        for _ in 0..TICKETS {
+            // The connection is as good without.
+            if let Err(e) = engine.send_ticket(proved, out) {
+                qdebug!("no ticket: {e}");
+                break;
+            }
+        }
     }
 
     /// Notes what was negotiated, once the flight is out.
@@ -248,7 +230,7 @@ impl ServerSession {
             return Ok(());
         };
         // Another server of this process may ask for less, or be somebody else (hardening A30).
-        if hello.resumed && !engine.agent.knows_ticket() {
+        if hello.resumed && engine.agent.ticket().is_none() {
             return Err(Error::Alert(alert::HANDSHAKE_FAILURE));
         }
         //= rfc9001#section-8.1
@@ -261,7 +243,7 @@ impl ServerSession {
             .ok_or(Error::Alert(alert::NO_APPLICATION_PROTOCOL))?;
         let ech_accepted = engine.agent.ech_accepted()?;
         if ech_accepted {
-            self.server_name = engine.agent.asked_name();
+            self.hello.server_name = engine.agent.asked_name();
         }
         self.info = Some(Info {
             alpn: Some(alpn),
@@ -270,20 +252,16 @@ impl ServerSession {
             resumed: hello.resumed,
             early_data_accepted: engine.early(),
             ech_accepted,
-            server_name: self.server_name.clone(),
+            server_name: self.hello.server_name.clone(),
         });
         Ok(())
     }
 
     fn step(&mut self, level: Level, data: &[u8], now: Instant, out: &mut Events) -> Res<State> {
         match mem::replace(&mut self.state, State::Dead) {
-            State::Gathering(mut buf) => {
-                Self::gather(&mut buf, level, data)?;
-                self.hello(buf, out)
-            }
-            State::Waiting(mut buf) => {
-                Self::gather(&mut buf, level, data)?;
-                Ok(State::Waiting(buf))
+            State::First(mut first) => {
+                first.read(level, data, out)?;
+                Ok(State::First(first))
             }
             State::Running(mut engine) => {
                 engine.agent.set_now(clock::micros(now));
@@ -304,7 +282,7 @@ impl Session for ServerSession {
         if !matches!(self.state, State::Idle) {
             return Err(Error::State);
         }
-        self.state = State::Gathering(Vec::new());
+        self.state = State::First(FirstFlight::default());
         Ok(())
     }
 
@@ -316,10 +294,11 @@ impl Session for ServerSession {
     }
 
     fn set_local_params(&mut self, params: &[u8], now: Instant, out: &mut Events) -> Res<()> {
-        let State::Waiting(buf) = &mut self.state else {
+        let State::First(first) = &mut self.state else {
             return Err(Error::State);
         };
-        let buf = mem::take(buf);
+        let (buf, hello) = first.take().ok_or(Error::State)?;
+        self.hello = hello;
         self.state = State::Dead;
         let mut fresh = Events::default();
         let mut engine = self.begin(&buf, params, now)?;

@@ -1,5 +1,8 @@
 //! Verdicts without the host.
 
+use rustls_pki_types::{CertificateDer, ServerName};
+use webpki::EndEntityCert;
+
 use crate::{
     error::{Error, Res, alert},
     nss::{Anchors, error_name},
@@ -34,7 +37,10 @@ impl Verifier {
     /// `Certificate` if it is refused.
     pub(super) fn verify(&self, chain: &PeerChain, name: &str) -> Res<()> {
         match self {
-            Self::Path(anchors) => anchors.verify(chain.certs(), name).map_err(refusal),
+            Self::Path(anchors) => {
+                anchors.verify(chain.certs()).map_err(refusal)?;
+                belongs_to(chain, name)
+            }
             Self::Pins(pins) if pins.contains(&chain.leaf_sha256()) => Ok(()),
             Self::Pins(_) => Err(Error::Certificate {
                 alert: alert::CERTIFICATE_UNKNOWN,
@@ -68,6 +74,18 @@ impl Verifier {
         text.extend_from_slice(name.as_bytes());
         sha256(&text)
     }
+}
+
+/// Checks that a certificate says that it is `name`'s.
+fn belongs_to(chain: &PeerChain, name: &str) -> Res<()> {
+    let bad = |reason: String| Error::Certificate {
+        alert: alert::BAD_CERTIFICATE,
+        reason,
+    };
+    let name = ServerName::try_from(name).map_err(|e| bad(e.to_string()))?;
+    EndEntityCert::try_from(&CertificateDer::from_slice(chain.leaf()))
+        .and_then(|leaf| leaf.verify_is_valid_for_subject_name(&name))
+        .map_err(|e| bad(e.to_string()))
 }
 
 /// The error for NSS's verdict.

@@ -77,17 +77,14 @@ impl ClientFactory {
 
     pub(crate) fn session(
         &self,
-        server_name: &str,
+        name: &ServerName<'static>,
         alpn: &[Vec<u8>],
         params: &[u8],
         token: Option<&ResumptionToken>,
     ) -> Res<Box<dyn Session>> {
         let shared = &self.0;
-        let name = ServerName::try_from(server_name)
-            .map_err(|_| Error::Config(format!("not a server name: {server_name:?}")))?
-            .to_owned();
         let tickets = match token {
-            Some(t) => shared.tickets.take(t.as_ref(), &name),
+            Some(t) => shared.tickets.take(t.as_ref(), name),
             None => SessionTickets::default(),
         };
         let tickets = Arc::new(tickets);
@@ -96,12 +93,13 @@ impl ClientFactory {
         config.alpn_protocols = alpn.to_vec();
         config.key_log = Arc::<Capture>::clone(&secrets);
         config.resumption = Resumption::store(Arc::<SessionTickets>::clone(&tickets));
-        let sni = match &name {
+        let sni = match name {
             ServerName::DnsName(n) => Some(n.as_ref().to_owned()),
             _ => None,
         };
-        let conn = ClientConnection::new(Arc::new(config), Version::V1, name, params.to_vec())
-            .map_err(config_error)?;
+        let conn =
+            ClientConnection::new(Arc::new(config), Version::V1, name.clone(), params.to_vec())
+                .map_err(config_error)?;
         Ok(Box::new(ClientSession {
             engine: Engine::new(Connection::Client(conn), Role::Client, secrets),
             shared: Arc::clone(shared),
@@ -110,6 +108,7 @@ impl ClientFactory {
             server_name: sni,
             state: State::Idle,
             gate: Gate::Open,
+            proved: None,
             info: None,
             chain: None,
         }))
@@ -143,6 +142,8 @@ struct ClientSession {
     server_name: Option<String>,
     state: State,
     gate: Gate,
+    /// When the server proved who it is, or a bit before.
+    proved: Option<Instant>,
     info: Option<Info>,
     chain: Option<PeerChain>,
 }
@@ -172,10 +173,10 @@ impl ClientSession {
         let mut fresh = Events::default();
         self.engine.drive(&mut fresh)?;
         self.pass(&mut fresh, out);
-        for token in self
-            .tickets
-            .collect(&self.shared.tickets, &mut self.post_handshake, now)
-        {
+        let resumed = self.tickets.proved().filter(|_| self.engine.resumed());
+        let proved = resumed.or(self.proved).unwrap_or(now);
+        let (cache, messages) = (&self.shared.tickets, &mut self.post_handshake);
+        for token in self.tickets.collect(cache, messages, now, proved) {
             out.push(Event::Ticket(token));
         }
         Ok(())
@@ -246,6 +247,7 @@ impl Session for ClientSession {
 
     fn start(&mut self, now: Instant, out: &mut Events) -> Res<()> {
         self.run(State::Idle, |s| {
+            s.proved = Some(now);
             if s.shared.host_verifies {
                 s.gate = Gate::Closed(Events::default());
             }

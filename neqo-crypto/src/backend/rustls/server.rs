@@ -11,20 +11,20 @@ use rustls::{
 };
 
 use super::{
+    super::first_flight::{FirstFlight, Hello},
     capture::Capture,
     engine::Engine,
     provider::{config_error, provider},
 };
 use crate::{
     auth::AuthenticationStatus,
-    client_hello::{ClientHello, MAX_CLIENT_HELLO},
     constants::Level,
     ech::unsupported,
     error::{Error, Res, alert},
     identity::Identity,
     keylog::KeyLog,
     server::{ClientCertificate, ServerBuilder},
-    session::{Event, Events, Info, PeerChain, Session},
+    session::{Events, Info, PeerChain, Session},
 };
 
 /// Sessions that a server remembers for resumption. It remembers the session rather than to put it into the ticket,
@@ -85,8 +85,7 @@ impl ServerFactory {
             shared: Arc::clone(&self.0),
             alpn: alpn.to_vec(),
             state: State::Idle,
-            server_name: None,
-            params: Vec::new(),
+            hello: Hello::default(),
             info: None,
         })
     }
@@ -108,10 +107,7 @@ pub(super) fn credential(
 #[derive(Debug)]
 enum State {
     Idle,
-    /// The `ClientHello` is coming in.
-    Gathering(Vec<u8>),
-    /// The `ClientHello` was given out; our transport parameters are due.
-    Waiting(Vec<u8>),
+    First(FirstFlight),
     Running(Box<Engine>),
     Dead,
 }
@@ -122,52 +118,11 @@ struct ServerSession {
     shared: Arc<Shared>,
     alpn: Vec<Vec<u8>>,
     state: State,
-    server_name: Option<String>,
-    /// The client's transport parameters.
-    params: Vec<u8>,
+    hello: Hello,
     info: Option<Info>,
 }
 
 impl ServerSession {
-    /// Adds to the first flight of a client, within bounds (hardening A4).
-    fn gather(buf: &mut Vec<u8>, level: Level, data: &[u8]) -> Res<()> {
-        if level != Level::Initial {
-            return Err(Error::ProtocolViolation("CRYPTO data at the wrong level"));
-        }
-        if buf.len().saturating_add(data.len()) > MAX_CLIENT_HELLO {
-            return Err(Error::Alert(alert::DECODE_ERROR));
-        }
-        buf.extend_from_slice(data);
-        Ok(())
-    }
-
-    /// Gives out the `ClientHello`, if it is whole.
-    fn hello(&mut self, buf: Vec<u8>, out: &mut Events) -> Res<State> {
-        let message = ClientHello::message_len(&buf)?.and_then(|len| buf.get(..len));
-        let Some(message) = message else {
-            return Ok(State::Gathering(buf));
-        };
-        let hello = ClientHello::parse(message)?;
-        //= rfc9001#section-8.4
-        //# A
-        //# server SHOULD treat the receipt of a TLS ClientHello with a non-empty
-        //# legacy_session_id field as a connection error of type PROTOCOL_VIOLATION.
-        if !hello.session_id().is_empty() {
-            return Err(Error::ProtocolViolation("TLS compatibility mode"));
-        }
-        //= rfc9001#section-8.2
-        //# EncryptedExtensions messages without the quic_transport_parameters extension
-        //# MUST close the connection with an error of type 0x016d
-        let params = hello
-            .transport_parameters()
-            .ok_or(Error::Alert(alert::MISSING_EXTENSION))?;
-        self.params = params.to_vec();
-        self.server_name = hello.server_name().map(str::to_owned);
-        out.push(Event::ClientHello(message.to_vec()));
-        out.push(Event::PeerParams(self.params.clone()));
-        Ok(State::Waiting(buf))
-    }
-
     fn begin(&self, params: &[u8]) -> Res<Engine> {
         let secrets = Arc::new(Capture::new(self.shared.key_log.clone()));
         let mut config = self.shared.config.clone();
@@ -190,27 +145,23 @@ impl ServerSession {
         let same = engine
             .conn()
             .quic_transport_parameters()
-            .is_none_or(|p| p == self.params);
+            .is_none_or(|p| p == self.hello.params);
         if !same {
             return Err(Error::Alert(alert::ILLEGAL_PARAMETER));
         }
         if self.info.is_none() && engine.conn().alpn_protocol().is_some() {
             let early = engine.conn().zero_rtt_keys().is_some();
             engine.early_secret(out)?;
-            self.info = Some(engine.info(early, self.server_name.clone())?);
+            self.info = Some(engine.info(early, self.hello.server_name.clone())?);
         }
         engine.drive(out)
     }
 
     fn step(&mut self, level: Level, data: &[u8], out: &mut Events) -> Res<State> {
         match mem::replace(&mut self.state, State::Dead) {
-            State::Gathering(mut buf) => {
-                Self::gather(&mut buf, level, data)?;
-                self.hello(buf, out)
-            }
-            State::Waiting(mut buf) => {
-                Self::gather(&mut buf, level, data)?;
-                Ok(State::Waiting(buf))
+            State::First(mut first) => {
+                first.read(level, data, out)?;
+                Ok(State::First(first))
             }
             State::Running(mut engine) => {
                 self.feed(&mut engine, level, data, out)?;
@@ -230,7 +181,7 @@ impl Session for ServerSession {
         if !matches!(self.state, State::Idle) {
             return Err(Error::State);
         }
-        self.state = State::Gathering(Vec::new());
+        self.state = State::First(FirstFlight::default());
         Ok(())
     }
 
@@ -240,10 +191,11 @@ impl Session for ServerSession {
     }
 
     fn set_local_params(&mut self, params: &[u8], _now: Instant, out: &mut Events) -> Res<()> {
-        let State::Waiting(buf) = &mut self.state else {
+        let State::First(first) = &mut self.state else {
             return Err(Error::State);
         };
-        let buf = mem::take(buf);
+        let (buf, hello) = first.take().ok_or(Error::State)?;
+        self.hello = hello;
         self.state = State::Dead;
         let mut engine = self.begin(params)?;
         self.feed(&mut engine, Level::Initial, &buf, out)?;

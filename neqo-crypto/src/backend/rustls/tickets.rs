@@ -34,6 +34,8 @@ struct Remembered {
     server_name: ServerName<'static>,
     ticket: Tls13ClientSessionValue,
     group: Option<NamedGroup>,
+    /// When the server proved who it is.
+    proved: Instant,
 }
 
 /// The tickets of all connections of a client configuration.
@@ -69,14 +71,14 @@ impl TicketCache {
             .ok()
             .and_then(|id| tickets.by_id.remove(&id))
             .filter(|r| r.server_name == *server_name);
-        let (offer, group) = match found {
-            Some(r) => (Some(r.ticket), r.group),
-            None => (None, None),
-        };
-        SessionTickets(Mutex::new(Slot {
-            offer,
-            group,
-            ..Slot::default()
+        SessionTickets(Mutex::new(match found {
+            Some(r) => Slot {
+                offer: Some(r.ticket),
+                group: r.group,
+                proved: Some(r.proved),
+                ..Slot::default()
+            },
+            None => Slot::default(),
         }))
     }
 }
@@ -95,6 +97,8 @@ pub(super) struct SessionTickets(Mutex<Slot>);
 struct Slot {
     offer: Option<Tls13ClientSessionValue>,
     group: Option<NamedGroup>,
+    /// When the server proved who it is, in the session that is offered.
+    proved: Option<Instant>,
     received: Vec<(ServerName<'static>, Tls13ClientSessionValue)>,
     count: usize,
 }
@@ -104,26 +108,34 @@ impl SessionTickets {
         f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Moves what came in to `cache` and makes tokens of it.
+    /// When the server proved who it is, in the session that is offered.
+    pub(super) fn proved(&self) -> Option<Instant> {
+        self.with(|s| s.proved)
+    }
+
+    /// Moves what came in to `cache` and makes tokens of it; the server `proved` who it is then.
     pub(super) fn collect(
         &self,
         cache: &TicketCache,
         messages: &mut PostHandshake,
         now: Instant,
+        proved: Instant,
     ) -> Vec<ResumptionToken> {
         let (received, group) = self.with(|s| (mem::take(&mut s.received), s.group));
+        let age = now.saturating_duration_since(proved);
         received
             .into_iter()
-            .map(|(server_name, ticket)| {
+            .filter_map(|(server_name, ticket)| {
                 let early_data = ticket.max_early_data_size() > 0;
-                let lifetime = messages.next_lifetime().min(ResumptionToken::MAX_LIFETIME);
+                let lifetime = ResumptionToken::lifetime(messages.next_lifetime(), age)?;
+                let expiry = now.checked_add(lifetime)?;
                 let id = cache.insert(Remembered {
                     server_name,
                     ticket,
                     group,
+                    proved,
                 });
-                let expiry = now.checked_add(lifetime).unwrap_or(now);
-                ResumptionToken::new(id.to_vec(), expiry, early_data)
+                Some(ResumptionToken::new(id.to_vec(), expiry, early_data))
             })
             .collect()
     }
