@@ -38,7 +38,8 @@ impl Client {
     /// protocols `alpn`, the preferred one first, and sends the transport parameters `params`.
     ///
     /// # Errors
-    /// `Config` if `server_name` is neither, or `alpn` is empty or has an item that is empty or longer than 255 bytes.
+    /// `Config` if `server_name` is neither, `alpn` is empty or has an item that is empty or longer than 255 bytes, or
+    /// `alpn` or `params` take more than 16 KiB.
     pub fn session(
         &self,
         server_name: &str,
@@ -73,6 +74,7 @@ impl Client {
         token: Option<&ResumptionToken>,
     ) -> Res<Box<dyn Session>> {
         check_alpn(alpn)?;
+        check_params(params)?;
         let name = server(server_name)?;
         match &self.0 {
             #[cfg(feature = "rustls")]
@@ -83,14 +85,17 @@ impl Client {
     }
 }
 
-/// Who `name` is to TLS and its certificates, which know no trailing dot (RFC 6066 §3).
+/// Who `name` is to TLS and its certificates, which know no trailing dot (RFC 6066 §3) and no case. What looks like an
+/// address is one, or nothing: other libraries read `0x7f.1` as one.
 fn server(name: &str) -> Res<ServerName<'static>> {
     let plain = name.strip_suffix('.').unwrap_or(name);
-    ServerName::try_from(plain)
-        .ok()
-        .filter(|_| !plain.ends_with('.'))
-        .map(|n| n.to_owned())
-        .ok_or_else(|| Error::Config(format!("not a server name: {name:?}")))
+    let last = plain.rsplit('.').next().unwrap_or_default();
+    let number = last.bytes().all(|b| b.is_ascii_digit()) || last.starts_with("0x");
+    match ServerName::try_from(plain.to_ascii_lowercase()) {
+        Ok(ServerName::DnsName(_)) if number || last.is_empty() => None,
+        found => found.ok(),
+    }
+    .ok_or_else(|| Error::Config(format!("not a server name: {name:?}")))
 }
 
 //= rfc9001#section-8.1
@@ -98,13 +103,26 @@ fn server(name: &str) -> Res<ServerName<'static>> {
 //# is used for agreeing on an application protocol, endpoints MUST use ALPN for
 //# this purpose.
 pub(crate) fn check_alpn(alpn: &[Vec<u8>]) -> Res<()> {
-    if alpn.is_empty() || alpn.iter().any(|a| !(1..=255).contains(&a.len())) {
+    let len: usize = alpn.iter().map(|a| 1 + a.len()).sum();
+    if alpn.is_empty() || alpn.iter().any(|a| !(1..=255).contains(&a.len())) || len > MAX_EXTENSION
+    {
         return Err(Error::Config(
             "unusable list of application protocols".into(),
         ));
     }
     Ok(())
 }
+
+/// Checks that transport parameters fit into a handshake message beside all else.
+pub(crate) fn check_params(params: &[u8]) -> Res<()> {
+    if params.len() > MAX_EXTENSION {
+        return Err(Error::Config("too many transport parameters".into()));
+    }
+    Ok(())
+}
+
+/// The longest extension that a host may fill, in bytes: all of a message's have 65,535.
+const MAX_EXTENSION: usize = 16 * 1024;
 
 /// Makes a [`Client`].
 #[derive(Clone, Debug, Default)]

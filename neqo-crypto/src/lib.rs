@@ -23,6 +23,10 @@
 //! | additional key shares | its own choice | yes |
 //! | compressed certificates, X25519MLKEM768 | no, yes | where the NSS that is loaded has them |
 //! | exporter secret in the key log | yes | no |
+//! | tickets for a client that showed its certificate | yes | no |
+//!
+//! NSS may write `SSLKEYLOGFILE` by itself: Firefox's does, for every connection of the process and whatever
+//! [`ClientBuilder::key_log`] says; Debian's does not.
 //!
 //! NSS is loaded when the program runs, so it may be newer than the one that was compiled against: `capabilities()` tells
 //! what it has. A host that uses NSS itself starts it before (with its database), else `init_db` or the first session

@@ -39,7 +39,7 @@ impl Server {
     /// Makes the session of one connection, which accepts the application protocols `alpn`, the preferred one first.
     ///
     /// # Errors
-    /// `Config` if `alpn` is empty or has an item that is empty or longer than 255 bytes.
+    /// `Config` if `alpn` is empty, takes more than 16 KiB, or has an item that is empty or longer than 255 bytes.
     pub fn session(&self, alpn: &[Vec<u8>]) -> Res<Box<dyn Session>> {
         check_alpn(alpn)?;
         Ok(match &self.0 {

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::{
     auth::AuthenticationStatus,
     constants::{Cipher, Group, Level},
-    error::Res,
+    error::{Error, Res},
     primitives::sha256,
     secret::Secret,
 };
@@ -45,7 +45,8 @@ pub trait Session: Send + Debug {
     /// Gives a server its transport parameters in answer to [`Event::PeerParams`]; its flight follows.
     ///
     /// # Errors
-    /// `State` on a client, before the `ClientHello`, or twice; else like [`Session::read`].
+    /// `State` on a client, before the `ClientHello`, or twice; `Config` if `params` take more than 16 KiB; else like
+    /// [`Session::read`].
     fn set_local_params(&mut self, params: &[u8], now: Instant, out: &mut Events) -> Res<()>;
 
     /// Gives a client the verdict that [`Event::AuthenticationNeeded`] asked for. Acceptance releases what was
@@ -71,7 +72,8 @@ pub trait Session: Send + Debug {
     /// Fills `out` with exported keying material (RFC 8446 §7.5).
     ///
     /// # Errors
-    /// `NotAvailable` before `Complete`; `Internal` if `out` is longer than 255 hash outputs.
+    /// `NotAvailable` before `Complete`; `Config` if `label` is empty or longer than 214 bytes, `out` is empty or longer
+    /// than 255 hash outputs, or `context` is longer than 65,535 bytes.
     fn export(&self, label: &str, context: &[u8], out: &mut [u8]) -> Res<()>;
 }
 
@@ -211,6 +213,22 @@ impl Info {
     #[must_use]
     pub fn server_name(&self) -> Option<&str> {
         self.server_name.as_deref()
+    }
+}
+
+/// Checks that both libraries can export this.
+pub(crate) fn check_export(cipher: Cipher, label: &str, context: &[u8], out: &[u8]) -> Res<()> {
+    /// RFC 8446 §7.1 has room for 249 bytes. NSS has not.
+    const MAX_LABEL: usize = 214;
+    /// What HKDF yields: 255 hash outputs (RFC 5869 §2.3).
+    const MAX_HASHES: usize = 255;
+    let fits = (1..=MAX_LABEL).contains(&label.len())
+        && (1..=MAX_HASHES * cipher.secret_len()).contains(&out.len())
+        && u16::try_from(context.len()).is_ok();
+    if fits {
+        Ok(())
+    } else {
+        Err(Error::Config("nothing can be exported like this".into()))
     }
 }
 

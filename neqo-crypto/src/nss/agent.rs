@@ -89,9 +89,19 @@ impl Agent {
     }
 
     fn options(&self, common: &Common<'_>) -> Res<()> {
+        // All that mean something in TLS 1.3: a host may have set defaults for connections of its own.
         for (option, value) in [
+            (option::SECURITY, 1),
+            (option::REQUEST_CERTIFICATE, 0),
+            (option::REQUIRE_CERTIFICATE, 0),
+            (option::NO_CACHE, 0),
+            // Before the locks, which it asks for.
+            (option::ENABLE_FDX, 0),
             (option::NO_LOCKS, 1),
             (option::SESSION_TICKETS, 0),
+            (option::REUSE_SERVER_ECDHE_KEY, 0),
+            (option::POST_HANDSHAKE_AUTH, 0),
+            (option::DELEGATED_CREDENTIALS, 0),
             (option::OCSP_STAPLING, 1),
             (option::SIGNED_CERT_TIMESTAMPS, 1),
             (option::ALPN, 1),
@@ -225,6 +235,12 @@ impl Agent {
     pub(crate) fn resume(&self, token: &[u8]) -> Res<()> {
         // SAFETY: the file is open; NSS copies the token.
         unsafe { exp::set_resumption_token(self.fd(), token.as_ptr(), count(token)?) }
+    }
+
+    /// On a server: has NSS take all tickets of the next `ClientHello` for older than the `life` that it lets them have,
+    /// in microseconds. So it makes a full handshake, whatever the client offers.
+    pub(crate) const fn refuse_tickets(&mut self, life: i64) {
+        self.shared.get().ahead = life;
     }
 
     /// Sets the time, in microseconds since 1970.
@@ -367,11 +383,16 @@ impl Agent {
             .flatten()
     }
 
-    /// On a server: when the client proved who it is, or hid it, in the session whose ticket came with the first
-    /// `ClientHello`, in microseconds since 1970. `None` if the ticket does not have the server's own mark: all servers
-    /// of a process decrypt each other's tickets.
+    /// On a server: when the client proved who it is, or did not want to, in the session whose ticket, of this server,
+    /// came with the first `ClientHello`, in microseconds since 1970.
     pub(crate) const fn ticket(&mut self) -> Option<i64> {
         self.shared.get().ticket
+    }
+
+    /// On a server: whether the handshake ended because a ticket of another server came. All servers of a process
+    /// decrypt each other's tickets.
+    pub(crate) const fn foreign_ticket(&mut self) -> bool {
+        self.shared.get().foreign
     }
 
     /// What is known before the handshake is complete.
@@ -431,5 +452,111 @@ pub(super) fn count<T>(slice: &[T]) -> Res<c_uint> {
 impl Debug for Agent {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str("Agent(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use neqo_common::Decoder;
+
+    use super::{super::hooks::TRANSPORT_PARAMETERS, *};
+    use crate::{Client, Event, Events, Identity, Level, Provider, Server, Session, Verification};
+
+    /// Reads what the other has to say; gives its own answer.
+    fn turn(
+        session: &mut dyn Session,
+        from: Vec<(Level, Vec<u8>)>,
+        tickets: &mut usize,
+    ) -> Vec<(Level, Vec<u8>)> {
+        #[expect(clippy::disallowed_methods, reason = "a base for the times passed in")]
+        let now = Instant::now();
+        let mut answer = Vec::new();
+        for (level, data) in from {
+            let mut out = Events::default();
+            session.read(level, &data, now, &mut out).unwrap();
+            if out.iter().any(|e| matches!(e, Event::ClientHello(_))) {
+                session.set_local_params(b"server", now, &mut out).unwrap();
+            }
+            while let Some(event) = out.pop() {
+                match event {
+                    Event::Crypto { level, data } => answer.push((level, data)),
+                    Event::Ticket(_) => *tickets += 1,
+                    _ => {}
+                }
+            }
+        }
+        answer
+    }
+
+    /// The extensions of a `ClientHello`.
+    fn extensions(hello: &[u8]) -> Vec<u16> {
+        let mut d = Decoder::new(&hello[4 + 2 + 32..]);
+        for n in [1, 2, 1] {
+            d.decode_vec(n).unwrap();
+        }
+        let mut d = Decoder::new(d.decode_vec(2).unwrap());
+        let mut found = Vec::new();
+        while let Some(kind) = d.decode_uint() {
+            found.push(kind);
+            d.decode_vec(2).unwrap();
+        }
+        found
+    }
+
+    /// A browser sets defaults for its TCP connections, in the same process.
+    #[test]
+    fn defaults_of_the_host() {
+        super::super::init().unwrap();
+        for (option, value) in [
+            (option::SECURITY, 0),
+            (option::REQUEST_CERTIFICATE, 1),
+            (option::REQUIRE_CERTIFICATE, 1),
+            (option::NO_CACHE, 1),
+            (option::ENABLE_FDX, 1),
+            (option::SESSION_TICKETS, 1),
+            (option::POST_HANDSHAKE_AUTH, 1),
+            (option::DELEGATED_CREDENTIALS, 1),
+            (option::EARLY_DATA, 1),
+            (option::TLS13_COMPAT_MODE, 1),
+        ] {
+            // SAFETY: NSS is up; it takes any option and value.
+            let status = unsafe { ffi::SSL_OptionSetDefault(option, value) };
+            check(status, "a default").unwrap();
+        }
+        let client = Client::builder()
+            .provider(Provider::Nss)
+            .verification(Verification::Insecure);
+        let server = Server::builder(Identity::self_signed(&["example.com"]).unwrap());
+        let server = server.provider(Provider::Nss).build().unwrap();
+        let alpn = [b"h3".to_vec()];
+        let mut client = client
+            .build()
+            .unwrap()
+            .session("example.com", &alpn, b"client");
+        let client = client.as_mut().unwrap();
+        let mut server = server.session(&alpn).unwrap();
+        #[expect(clippy::disallowed_methods, reason = "a base for the times passed in")]
+        let now = Instant::now();
+        let mut out = Events::default();
+        server.start(now, &mut out).unwrap();
+        client.start(now, &mut out).unwrap();
+        let Some(Event::Crypto { level, data }) = out.pop() else {
+            panic!("no ClientHello");
+        };
+        let hello = crate::ClientHello::parse(&data).unwrap();
+        assert!(hello.session_id().is_empty());
+        let sent = extensions(&data);
+        assert!(sent.contains(&TRANSPORT_PARAMETERS), "{sent:?}");
+        // delegated_credential (RFC 9345), post_handshake_auth (RFC 8446 §4.2.6)
+        assert!(!sent.contains(&34) && !sent.contains(&49), "{sent:?}");
+        let mut tickets = 0;
+        let mut flight = vec![(level, data)];
+        while !flight.is_empty() {
+            let answer = turn(&mut *server, flight, &mut tickets);
+            flight = turn(&mut **client, answer, &mut tickets);
+        }
+        assert_eq!(tickets, 2);
     }
 }

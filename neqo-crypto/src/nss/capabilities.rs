@@ -79,8 +79,8 @@ pub fn capabilities() -> Res<&'static Capabilities> {
     Ok(FOUND.get_or_init(|| found))
 }
 
-/// Whether a client that may use nothing but `group` has a share of it to send.
-fn offers(group: Group) -> bool {
+/// A client with nothing but `group`, to see what NSS makes of it.
+pub(super) fn probe(group: Group) -> Res<Agent> {
     let common = Common {
         ciphers: &[Cipher::Aes128GcmSha256.id()],
         groups: &[group.id()],
@@ -89,7 +89,12 @@ fn offers(group: Group) -> bool {
         early_data: false,
         now: 0,
     };
-    let mut client = match Agent::client(&common, "localhost", 0) {
+    Agent::client(&common, "localhost", 0)
+}
+
+/// Whether a client that may use nothing but `group` has a share of it to send.
+fn offers(group: Group) -> bool {
+    let mut client = match probe(group) {
         Ok(c) => c,
         Err(e) => {
             qdebug!("no connection of NSS: {e}");

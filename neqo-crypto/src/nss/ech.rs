@@ -16,12 +16,16 @@ use nss_gk_api::{
 
 use super::{
     agent::{Agent, count},
+    capabilities::probe,
     certs::item,
     exp::{self, HpkeSymmetricSuite},
     hooks::bytes,
     init, last_error,
 };
-use crate::error::{Error, Res};
+use crate::{
+    constants::Group,
+    error::{Error, Res},
+};
 
 const CKM_EC_KEY_PAIR_GEN: c_ulong = 0x1040;
 const CKF_DERIVE: c_ulong = 0x8_0000;
@@ -61,10 +65,11 @@ impl EchKeyPair {
     /// `Config` if `public_name` cannot stand in one.
     pub(crate) fn generate(id: u8, public_name: &str) -> Res<Self> {
         init()?;
+        let refused = || Error::Config(format!("not a public name: {public_name:?}"));
         let name = CString::new(public_name)
             .ok()
             .filter(|n| !n.is_empty())
-            .ok_or_else(|| Error::Config(format!("not a public name: {public_name:?}")))?;
+            .ok_or_else(refused)?;
         let (public, private) = x25519()?;
         let mut configs = vec![0; MAX_CONFIGS];
         let mut len = 0;
@@ -85,6 +90,9 @@ impl EchKeyPair {
             .map_err(|e| Error::Config(e.to_string()))?;
         }
         configs.truncate(usize::try_from(len).unwrap_or(0));
+        // NSS writes names that it then does not read (RFC 9849 §4 says which are none).
+        let client = probe(Group::X25519)?;
+        client.enable_ech(&configs).map_err(|_| refused())?;
         Ok(Self {
             public,
             private,

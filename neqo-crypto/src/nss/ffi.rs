@@ -31,15 +31,21 @@ pub(super) const PR_WOULD_BLOCK_ERROR: c_int = -5998;
 pub(super) mod option {
     use std::ffi::c_int;
 
+    pub(in crate::nss) const SECURITY: c_int = 1;
     pub(in crate::nss) const REQUEST_CERTIFICATE: c_int = 3;
+    pub(in crate::nss) const NO_CACHE: c_int = 9;
     pub(in crate::nss) const REQUIRE_CERTIFICATE: c_int = 10;
+    pub(in crate::nss) const ENABLE_FDX: c_int = 11;
     pub(in crate::nss) const NO_LOCKS: c_int = 17;
     pub(in crate::nss) const SESSION_TICKETS: c_int = 18;
     pub(in crate::nss) const OCSP_STAPLING: c_int = 24;
     pub(in crate::nss) const ALPN: c_int = 26;
+    pub(in crate::nss) const REUSE_SERVER_ECDHE_KEY: c_int = 27;
     pub(in crate::nss) const SIGNED_CERT_TIMESTAMPS: c_int = 31;
     pub(in crate::nss) const EARLY_DATA: c_int = 33;
     pub(in crate::nss) const TLS13_COMPAT_MODE: c_int = 35;
+    pub(in crate::nss) const POST_HANDSHAKE_AUTH: c_int = 39;
+    pub(in crate::nss) const DELEGATED_CREDENTIALS: c_int = 40;
     pub(in crate::nss) const SUPPRESS_END_OF_EARLY_DATA: c_int = 41;
 }
 
@@ -54,8 +60,8 @@ pub(super) const SSL_NEXT_PROTO_NEGOTIATED: c_uint = 1;
 pub(super) const SSL_NEXT_PROTO_SELECTED: c_uint = 3;
 pub(super) const SSL_SNI_CURRENT_CONFIG_IS_USED: i32 = -1;
 /// `SSLHelloRetryRequestAction`
+pub(super) const SSL_HELLO_RETRY_FAIL: c_uint = 0;
 pub(super) const SSL_HELLO_RETRY_ACCEPT: c_uint = 1;
-pub(super) const SSL_HELLO_RETRY_REJECT_0RTT: c_uint = 3;
 
 /// A file of NSPR: one layer of a stack of them.
 #[repr(C)]
@@ -312,6 +318,8 @@ unsafe extern "C" {
     pub(super) fn PR_Close(fd: *mut PRFileDesc) -> c_int;
 
     pub(super) fn SSL_ImportFD(model: *mut PRFileDesc, fd: *mut PRFileDesc) -> *mut PRFileDesc;
+    #[cfg(test)]
+    pub(super) fn SSL_OptionSetDefault(option: c_int, value: c_int) -> SECStatus;
     pub(super) fn SSL_OptionSet(fd: *mut PRFileDesc, option: i32, value: c_int) -> SECStatus;
     pub(super) fn SSL_VersionRangeSet(
         fd: *mut PRFileDesc,

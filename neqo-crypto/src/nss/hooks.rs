@@ -21,7 +21,7 @@ use super::{
 use crate::error::Res;
 
 /// `quic_transport_parameters` (RFC 9001 §8.2)
-const TRANSPORT_PARAMETERS: u16 = 0x39;
+pub(super) const TRANSPORT_PARAMETERS: u16 = 0x39;
 
 /// NSS's number of an encryption level: 0 Initial, 1 early data, 2 Handshake, 3 application data.
 pub(crate) type Epoch = u16;
@@ -50,6 +50,8 @@ pub(super) struct State {
     /// Sessions that can be resumed, as NSS writes them out.
     pub(super) tokens: Vec<Zeroizing<Vec<u8>>>,
     pub(super) now: PRTime,
+    /// How far ahead of the time NSS is to be until it has looked at the tickets of the next `ClientHello`.
+    pub(super) ahead: PRTime,
     /// True while a certificate waits for its verdict.
     pub(super) asked: bool,
     /// The name that the client asked for.
@@ -58,8 +60,8 @@ pub(super) struct State {
     pub(super) mark: Mark,
     /// When the client of the session proved who it is whose ticket, with this mark, came with the first `ClientHello`.
     pub(super) ticket: Option<PRTime>,
-    /// Whether there was a `ClientHello`.
-    hello: bool,
+    /// Whether a ticket with another mark came with the first `ClientHello`.
+    pub(super) foreign: bool,
 }
 
 /// Owns the [`State`] that callbacks have the address of.
@@ -329,7 +331,7 @@ unsafe extern "C" fn read_params(
 
 unsafe extern "C" fn time(arg: *mut c_void) -> PRTime {
     // SAFETY: our argument.
-    unsafe { state(arg) }.map_or(0, |s| s.now)
+    unsafe { state(arg) }.map_or(0, |s| s.now.saturating_add(s.ahead))
 }
 
 unsafe extern "C" fn on_token(
@@ -358,9 +360,10 @@ fn read_ticket(mark: &Mark, ticket: &[u8]) -> Option<PRTime> {
     time.try_into().ok().map(PRTime::from_be_bytes)
 }
 
-/// Asked about each `ClientHello`: early data on a ticket that is not ours might have been accepted elsewhere before.
+/// Asked about each `ClientHello`. A ticket of another server of this process, which NSS can read, ends it: that one may
+/// have asked for less, or seen this early data before.
 unsafe extern "C" fn on_hello(
-    _first: PRBool,
+    first: PRBool,
     token: *const u8,
     token_len: c_uint,
     _retry_token: *mut u8,
@@ -369,21 +372,22 @@ unsafe extern "C" fn on_hello(
     arg: *mut c_void,
 ) -> c_uint {
     // SAFETY: our argument; NSS lends `token_len` bytes.
-    let ours = unsafe {
-        state(arg).and_then(|s| {
-            let proved = read_ticket(&s.mark, bytes(token, token_len));
-            // With a second `ClientHello` comes what is in the cookie.
-            if !std::mem::replace(&mut s.hello, true) {
-                s.ticket = proved;
+    unsafe {
+        let Some(s) = state(arg) else {
+            return ffi::SSL_HELLO_RETRY_FAIL;
+        };
+        s.ahead = 0;
+        // With a second `ClientHello` comes what is in the cookie.
+        if first != 0 {
+            let token = bytes(token, token_len);
+            s.ticket = read_ticket(&s.mark, token);
+            s.foreign = !token.is_empty() && s.ticket.is_none();
+            if s.foreign {
+                return ffi::SSL_HELLO_RETRY_FAIL;
             }
-            proved
-        })
-    };
-    if token_len == 0 || ours.is_some() {
-        ffi::SSL_HELLO_RETRY_ACCEPT
-    } else {
-        ffi::SSL_HELLO_RETRY_REJECT_0RTT
+        }
     }
+    ffi::SSL_HELLO_RETRY_ACCEPT
 }
 
 /// Shows the name that a client asks for, behind encryption if there is any. The server stays who it is; were the name

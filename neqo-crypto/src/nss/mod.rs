@@ -48,9 +48,9 @@ pub(crate) use verify::Anchors;
 
 use std::{
     ffi::{CStr, CString, c_char},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
-        Mutex, PoisonError,
+        Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -95,6 +95,16 @@ impl Once {
 
 /// Starting NSS. It is never taken down: connections of other threads may be using it.
 static START: Once = Once::new();
+/// How it was started.
+static STARTED: OnceLock<Started> = OnceLock::new();
+
+/// Who started NSS, and with what.
+#[derive(Debug, PartialEq, Eq)]
+enum Started {
+    ByHost,
+    WithoutDatabase,
+    With(PathBuf),
+}
 
 /// Starts NSS without a database, unless it was started before, be it by the host itself. Every session calls it.
 ///
@@ -104,21 +114,32 @@ pub fn init() -> Res<()> {
     START.run(|| start(None))
 }
 
-/// Starts NSS with the certificate database in the directory `dir`, read-only. Like [`init`] it does nothing if NSS was
-/// started before; so call it first.
+/// Starts NSS with the certificate database in the directory `dir`, read-only. If the host itself started NSS before, then
+/// with the database that is to be used; nothing more is done here.
 ///
 /// # Errors
-/// `Library` if there is no usable database, `Config` if `dir` cannot be a name of one.
+/// `Library` if there is no usable database; `Config` if `dir` cannot be a name of one, or if NSS was started by this crate
+/// with another one or without: any session, and with NSS as the only library anything random, starts it. So call this
+/// first.
 pub fn init_db(dir: &Path) -> Res<()> {
     let name = dir
         .to_str()
         .and_then(|d| CString::new(d).ok())
         .filter(|_| dir.is_dir())
         .ok_or_else(|| Error::Config(format!("not a directory: {}", dir.display())))?;
-    START.run(|| start(Some(&name)))
+    START.run(|| start(Some((dir, &name))))?;
+    match STARTED.get() {
+        Some(Started::With(other)) if other != dir => Err(Error::Config(
+            "NSS was started with another database".into(),
+        )),
+        Some(Started::WithoutDatabase) => Err(Error::Config(
+            "NSS was started without a database: start it with one first".into(),
+        )),
+        _ => Ok(()),
+    }
 }
 
-fn start(database: Option<&CStr>) -> Res<()> {
+fn start(database: Option<(&Path, &CStr)>) -> Res<()> {
     // SAFETY: the functions may be called at any time; the strings end with NUL and outlive the calls.
     unsafe {
         if ffi::NSS_VersionCheck(MINIMUM_VERSION.as_ptr()) == 0 {
@@ -127,14 +148,14 @@ fn start(database: Option<&CStr>) -> Res<()> {
                 name: String::new(),
             });
         }
-        if ffi::NSS_IsInitialized() == 0 {
+        let started = if ffi::NSS_IsInitialized() == 0 {
             let empty: *const c_char = c"".as_ptr();
             let status = match database {
                 // Not `NSS_NoDB_Init`, which also optimizes for space: its 32 buckets for sessions of the token, of
                 // which each packet key has one, make a call take 7 µs when there are 10,000 keys. These are 1,024.
                 None => ffi::NSS_Initialize(empty, empty, empty, empty, ffi::NO_DATABASE),
-                Some(dir) => ffi::NSS_Initialize(
-                    dir.as_ptr(),
+                Some((_, name)) => ffi::NSS_Initialize(
+                    name.as_ptr(),
                     empty,
                     empty,
                     c"secmod.db".as_ptr(),
@@ -143,7 +164,13 @@ fn start(database: Option<&CStr>) -> Res<()> {
             };
             check(status, "starting NSS")?;
             check(ffi::NSS_SetDomesticPolicy(), "NSS's policy")?;
-        }
+            database.map_or(Started::WithoutDatabase, |(dir, _)| {
+                Started::With(dir.to_owned())
+            })
+        } else {
+            Started::ByHost
+        };
+        STARTED.get_or_init(|| started);
     }
     Ok(())
 }
@@ -198,6 +225,8 @@ mod tests {
     fn starts_as_often_as_asked() {
         init().unwrap();
         init().unwrap();
+        let late = init_db(&std::env::temp_dir());
+        assert!(matches!(late, Err(Error::Config(_))), "{late:?}");
     }
 
     #[test]

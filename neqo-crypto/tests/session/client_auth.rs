@@ -39,6 +39,8 @@ fn shown(p: Pair) {
         agreed(&client, &server);
         let chain = server.session.peer_certificate().unwrap();
         assert_eq!(chain.certs(), identity.chain());
+        // NSS makes no token of a session in which its client showed a certificate.
+        assert_eq!(client.tickets.is_empty(), p.client_is_nss());
     }
 }
 

@@ -1,22 +1,25 @@
 //! Encrypted `ClientHello`: accepted, not accepted, pretended; and refused by the library that has none.
 
 use neqo_crypto::{
-    AuthenticationStatus, ClientHello, EchKeys, Error, Identity, Provider, Server, Verification,
+    AuthenticationStatus, ClientHello, Direction, EchKeys, Error, Identity, Level, Provider,
+    Server, Verification,
 };
 
 use crate::pair::{
-    CLIENT_PARAMS, End, Failed, NAME, Pair, agreed, alpn, every_pair, handshake, join,
+    CLIENT_PARAMS, End, Failed, NAME, Pair, agreed, alpn, client_of, every_pair, handshake, join,
 };
 
 every_pair! {
     accepted,
     accepted_after_hello_retry_request,
+    with_a_ticket,
     pretended,
     retry,
     retry_without,
     fallback_is_verified_for_the_public_name,
     refused_by_rustls,
     unusable_configurations,
+    names_that_cannot_be_public,
 }
 
 const PUBLIC: &str = "public.example";
@@ -92,6 +95,50 @@ fn accepted_after_hello_retry_request(p: Pair) {
     handshake(&mut client, &mut server).unwrap();
     agreed(&client, &server);
     assert!(client.session.info().unwrap().ech_accepted());
+}
+
+/// Tickets and early data go with it, while the server has the key.
+fn with_a_ticket(p: Pair) {
+    let (Some(keys), Some(others)) = (keys(p), keys(p)) else {
+        return;
+    };
+    let builder = p.client_builder().enable_early_data(true);
+    let c = client_of(builder, Verification::Insecure);
+    let identity = Identity::self_signed(&[NAME, PUBLIC]).unwrap();
+    let builder = p.server_builder_of(identity).ech(keys.clone());
+    let s = builder.enable_early_data(true).build().unwrap();
+    let mut fresh = c.session(NAME, &alpn(&["h3"]), CLIENT_PARAMS).unwrap();
+    if fresh.enable_ech(keys.configs()).is_err() {
+        assert!(!p.client_is_nss());
+        return;
+    }
+    let (mut first, mut server) = (End::new(fresh), End::server(&s));
+    handshake(&mut first, &mut server).unwrap();
+    agreed(&first, &server);
+    for (token, configs, accepted) in [
+        (&first.tickets[0], keys.configs(), true),
+        (&first.tickets[1], others.configs(), false),
+    ] {
+        let (mut client, mut server) = (End::resuming(&c, token), End::server(&s));
+        client.session.enable_ech(configs).unwrap();
+        let result = handshake(&mut client, &mut server);
+        assert!(client.has(Level::ZeroRtt, Direction::Write), "offered");
+        assert_eq!(server.has(Level::ZeroRtt, Direction::Read), accepted);
+        if accepted {
+            agreed(&client, &server);
+            let early = |end: &End, direction| end.secrets[&(Level::ZeroRtt, direction)].clone();
+            let (ours, theirs) = (
+                early(&client, Direction::Write),
+                early(&server, Direction::Read),
+            );
+            assert_eq!(ours.bytes(), theirs.bytes());
+            let info = client.session.info().unwrap();
+            assert!(info.ech_accepted() && info.resumed() && info.early_data_accepted());
+        } else {
+            let retry = Error::EchRetry(keys.configs().to_vec());
+            assert_eq!(result, Err(Failed::Client(retry)));
+        }
+    }
 }
 
 /// No server can tell, so every server does without.
@@ -182,10 +229,6 @@ fn fallback_is_verified_for_the_public_name(p: Pair) {
 
 fn refused_by_rustls(p: Pair) {
     if p.server.to_string() == "nss" {
-        assert!(matches!(
-            EchKeys::generate(p.server, 1, ""),
-            Err(Error::Config(_))
-        ));
         return;
     }
     let e = EchKeys::generate(p.server, 1, PUBLIC).unwrap_err();
@@ -195,6 +238,29 @@ fn refused_by_rustls(p: Pair) {
     );
     if let Some(keys) = keys_for(p.client) {
         assert!(p.server_builder().ech(keys).build().is_err());
+    }
+}
+
+/// RFC 9849 §4: a host name, and nothing that looks like an address.
+fn names_that_cannot_be_public(p: Pair) {
+    if p.server.to_string() != "nss" {
+        return;
+    }
+    let long = ["a"; 64].concat();
+    for bad in [
+        "",
+        "127.0.0.1",
+        "::1",
+        "1",
+        "a b",
+        "-x",
+        "ä.example",
+        "example.com.",
+        &long,
+        "a\0b",
+    ] {
+        let keys = EchKeys::generate(p.server, 1, bad);
+        assert!(matches!(keys, Err(Error::Config(_))), "{bad:?}");
     }
 }
 

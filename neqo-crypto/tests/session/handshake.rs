@@ -34,6 +34,8 @@ every_pair! {
     crypto_data_byte_by_byte,
     keys_of_both_sides_fit,
     exporters_depend_on_label_and_context,
+    exporters_have_limits,
+    too_much_to_say,
     key_log_of_both_roles,
 }
 
@@ -209,14 +211,23 @@ fn server_names(p: Pair) {
     }
     // RFC 6066 §3: without a trailing dot.
     let session = c
-        .session("example.com.", &alpn(&["h3"]), CLIENT_PARAMS)
+        .session("Example.com.", &alpn(&["h3"]), CLIENT_PARAMS)
         .unwrap();
     let (mut client, mut server) = (End::new(session), End::server(&p.server()));
     handshake(&mut client, &mut server).unwrap();
     for end in [&client, &server] {
         assert_eq!(end.session.info().unwrap().server_name(), Some(NAME));
     }
-    for bad in ["", ".", "example.com..", "no spaces here", "-"] {
+    for bad in [
+        "",
+        ".",
+        "example.com..",
+        "no spaces here",
+        "-",
+        "0x7f000001",
+        "127.1",
+        "a.0x1",
+    ] {
         assert!(matches!(
             c.session(bad, &alpn(&["h3"]), CLIENT_PARAMS),
             Err(Error::Config(_))
@@ -325,6 +336,63 @@ fn exporters_depend_on_label_and_context(p: Pair) {
     assert_ne!(export(&client, "a", b""), export(&server, "a", b"c"));
     let fresh = End::client(&p.client(Verification::Insecure));
     assert_eq!(fresh.exported(), Err(Error::NotAvailable));
+}
+
+fn exporters_have_limits(p: Pair) {
+    let (client, server) = connected(&p.client(Verification::Insecure), &p.server());
+    let long = "x".repeat(215);
+    let mut most = vec![0; 255 * client.session.info().unwrap().cipher().secret_len()];
+    for end in [&client, &server] {
+        let export = |label: &str, context: &[u8], out: &mut [u8]| {
+            let result = end.session.export(label, context, out);
+            assert!(
+                matches!(result, Ok(()) | Err(Error::Config(_))),
+                "{result:?}"
+            );
+            result.is_ok()
+        };
+        assert!(export(&long[1..], b"", &mut [0]));
+        assert!(!export(&long, b"", &mut [0]));
+        assert!(!export("", b"", &mut [0]));
+        assert!(!export("a", b"", &mut []));
+        assert!(export("a", &vec![1; 65_535], &mut most));
+        assert!(!export("a", &vec![1; 65_536], &mut most));
+        most.push(0);
+        assert!(!export("a", b"", &mut most));
+        most.pop();
+    }
+}
+
+/// What would not fit into a handshake message, or its extensions.
+fn too_much_to_say(p: Pair) {
+    const MOST: usize = 16 * 1024;
+    let c = p.client(Verification::Insecure);
+    let config = |r: Result<_, Error>| matches!(r, Err(Error::Config(_)));
+    assert!(config(
+        c.session(NAME, &alpn(&["h3"]), &vec![0; MOST + 1])
+            .map(drop)
+    ));
+    let many = vec![vec![b'a'; 255]; MOST / 256];
+    let more = [&many[..], &[b"h3".to_vec()]].concat();
+    assert!(config(c.session(NAME, &more, CLIENT_PARAMS).map(drop)));
+    assert!(config(p.server().session(&more).map(drop)));
+
+    let session = c.session(NAME, &many, &[7; MOST]).unwrap();
+    let (mut client, mut server) = (
+        End::new(session),
+        End::new(p.server().session(&many).unwrap()),
+    );
+    server.answers = false;
+    handshake(&mut client, &mut server).unwrap();
+    assert!(matches!(
+        server.answer(&vec![9; MOST + 1]),
+        Err(Error::Config(_))
+    ));
+    server.answer(&[9; MOST]).unwrap();
+    join(&mut client, &mut server).unwrap();
+    assert!(client.complete && server.complete);
+    assert_eq!(client.params.unwrap(), [9; MOST]);
+    assert_eq!(server.params.unwrap(), [7; MOST]);
 }
 
 #[derive(Clone, Default)]

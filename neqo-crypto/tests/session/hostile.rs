@@ -11,6 +11,7 @@ every_pair! {
     spoiled_flights,
     garbage_at_the_start,
     missing_transport_parameters,
+    missing_transport_parameters_of_the_server,
     compatibility_mode,
     wrong_level,
     messages_after_the_handshake,
@@ -61,6 +62,37 @@ fn missing_transport_parameters(p: Pair) {
         assert!(server.hello.is_none() && server.params.is_none());
         assert_eq!(server.answer(SERVER_PARAMS), Err(Error::State));
     }
+}
+
+/// The `EncryptedExtensions` of `flight` without the server's transport parameters.
+fn cut_params(flight: &mut Vec<u8>) {
+    const HEADER: usize = 4;
+    let extension = [&[0, 0x39, 0, 8][..], SERVER_PARAMS].concat();
+    let at = flight.windows(extension.len()).position(|w| w == extension);
+    let (Some(8), Some(at)) = (flight.first(), at) else {
+        return;
+    };
+    flight.drain(at..at + extension.len());
+    for length in [HEADER - 2..HEADER, HEADER..HEADER + 2] {
+        let old = u16::from_be_bytes(flight[length.clone()].try_into().unwrap());
+        let new = old - u16::try_from(extension.len()).unwrap();
+        flight[length].copy_from_slice(&new.to_be_bytes());
+    }
+}
+
+//= rfc9001#section-8.2 type=test
+//# EncryptedExtensions messages without the quic_transport_parameters extension
+//# MUST close the connection with an error of type 0x016d
+fn missing_transport_parameters_of_the_server(p: Pair) {
+    let mut client = End::client(&p.client(Verification::Insecure));
+    let mut server = started(p);
+    client.start().unwrap();
+    let result = join_with(&mut client, &mut server, &mut |mut flight| {
+        cut_params(&mut flight);
+        vec![flight]
+    });
+    assert_eq!(result, Err(Failed::Client(Error::Alert(109))));
+    assert!(client.params.is_none() && !client.complete);
 }
 
 //= rfc9001#section-8.4 type=test

@@ -13,4 +13,6 @@ mod pair;
 #[cfg(test)]
 mod resumption;
 #[cfg(test)]
+mod second_hello;
+#[cfg(test)]
 mod verification;

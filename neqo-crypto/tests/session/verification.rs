@@ -223,8 +223,8 @@ fn roots_from_pem(p: Pair) {
 fn default_fails_closed(p: Pair) {
     match p.client_builder().build() {
         Ok(client) => assert_eq!(refused(&client, &p.server()), 48),
-        // A system without any root: no client at all.
-        Err(e) => assert!(matches!(e, Error::Config(_))),
+        // A system without any root: no client at all. (Where tests run for everybody there are roots.)
+        Err(e) => assert!(matches!(e, Error::Config(_)) && std::env::var_os("CI").is_none()),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     keylog::KeyLog,
     nss::{self, Agent, Epoch, Failure, Output},
     secret::Secret,
-    session::{Event, Events},
+    session::{Event, Events, check_export},
 };
 
 const EARLY_DATA: Epoch = 1;
@@ -289,15 +289,9 @@ impl Engine {
     }
 
     pub(super) fn export(&self, label: &str, context: &[u8], out: &mut [u8]) -> Res<()> {
-        /// The most that HKDF yields: 255 hash outputs.
-        const MOST: usize = 255;
-        let hash = self.hello.map_or(0, |h| h.cipher.secret_len());
-        if !self.complete {
-            return Err(Error::NotAvailable);
-        }
-        if out.len() > MOST * hash {
-            return Err(Error::Internal("exporter"));
-        }
+        let hello = self.hello.filter(|_| self.complete);
+        let cipher = hello.ok_or(Error::NotAvailable)?.cipher;
+        check_export(cipher, label, context, out)?;
         self.agent.export(label, context, out)
     }
 }

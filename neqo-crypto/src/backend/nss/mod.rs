@@ -13,8 +13,9 @@
 //!
 //! # What differs from rustls
 //! - A server's tickets can be used more than once. NSS has one key for all servers of the process, so each
-//!   [`Server`](crate::Server) marks its own; a handshake that would resume with another's ends with `handshake_failure`,
-//!   for NSS leaves no way to fall back. Early data is found to be replayed by NSS's filters.
+//!   [`Server`](crate::Server) marks its own, and begins anew without tickets when it finds another's. Early data is found
+//!   to be replayed by NSS's filters. After `HelloRetryRequest` nothing is resumed.
+//! - A client that showed its certificate gets no ticket: NSS makes no token of such a session.
 //! - A resumed session shows a server only the client's own certificate, not the rest of its chain.
 //! - [`Verification::Platform`](crate::Verification::Platform) trusts the roots in NSS's database and in its module
 //!   `libnssckbi`, which is then loaded for the whole process; it does not heed Mozilla's dates of partial distrust.

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     auth::AuthenticationStatus,
+    client::check_params,
     constants::Level,
     ech::EchKeys,
     error::{Error, Res, alert},
@@ -31,6 +32,8 @@ use crate::{
 const TICKETS: usize = 2;
 /// How long NSS lets them live.
 const TICKET_LIFETIME: Duration = Duration::from_hours(48);
+/// Longer than that, in microseconds.
+const LONGER_THAN_TICKETS: i64 = 50 * 3600 * 1_000_000;
 
 /// Makes server sessions.
 #[derive(Clone, Debug)]
@@ -150,6 +153,13 @@ impl Shared {
     }
 }
 
+/// Whether a ticket came with the first `ClientHello` that another server of this process made, ours or the host's own: it
+/// may ask for less, or be somebody else (hardening A30).
+fn knows_foreign_ticket(engine: &mut Engine) -> bool {
+    let resumed = engine.hello().is_some_and(|h| h.resumed);
+    engine.agent.foreign_ticket() || (resumed && engine.agent.ticket().is_none())
+}
+
 #[derive(Debug)]
 enum State {
     Idle,
@@ -170,13 +180,31 @@ struct ServerSession {
 }
 
 impl ServerSession {
-    fn begin(&self, hello: &[u8], params: &[u8], now: Instant) -> Res<Engine> {
+    /// Begins with the bytes of a first flight; `full` is for a full handshake whatever the client offers. `None` if it
+    /// comes with a ticket that NSS can read and that is not ours.
+    fn begin(
+        &mut self,
+        flight: &[u8],
+        params: &[u8],
+        now: Instant,
+        full: bool,
+    ) -> Res<Option<(Engine, Events)>> {
         let shared = &self.shared;
-        let ciphers = shared.ciphers(hello);
-        let agent = shared.agent(&ciphers, &self.alpn, params, Some(clock::micros(now)))?;
+        let ciphers = shared.ciphers(flight);
+        let now = Some(clock::micros(now));
+        let mut agent = shared.agent(&ciphers, &self.alpn, params, now)?;
+        if full {
+            agent.refuse_tickets(LONGER_THAN_TICKETS);
+        }
         let mut engine = Engine::new(agent, Role::Server, shared.settings.key_log.clone());
-        engine.note_client_random(messages::client_random(hello));
-        Ok(engine)
+        engine.note_client_random(messages::client_random(flight));
+        let mut out = Events::default();
+        engine.advance(&mut out)?;
+        match self.feed(&mut engine, Level::Initial, flight, &mut out) {
+            Ok(()) => Ok(Some((engine, out))),
+            Err(_) if knows_foreign_ticket(&mut engine) => Ok(None),
+            Err(e) => Err(e),
+        }
     }
 
     fn feed(
@@ -229,8 +257,7 @@ impl ServerSession {
         let (None, Some(hello)) = (&self.info, engine.hello()) else {
             return Ok(());
         };
-        // Another server of this process may ask for less, or be somebody else (hardening A30).
-        if hello.resumed && engine.agent.ticket().is_none() {
+        if knows_foreign_ticket(engine) {
             return Err(Error::Alert(alert::HANDSHAKE_FAILURE));
         }
         //= rfc9001#section-8.1
@@ -265,6 +292,11 @@ impl ServerSession {
             }
             State::Running(mut engine) => {
                 engine.agent.set_now(clock::micros(now));
+                // With a second `ClientHello` may come another ticket than that which was looked at (RFC 8446 §4.1.2
+                // forbids it, and NSS does not care).
+                if engine.level() == Level::Initial {
+                    engine.agent.refuse_tickets(LONGER_THAN_TICKETS);
+                }
                 self.feed(&mut engine, level, data, out)?;
                 Ok(State::Running(engine))
             }
@@ -294,16 +326,18 @@ impl Session for ServerSession {
     }
 
     fn set_local_params(&mut self, params: &[u8], now: Instant, out: &mut Events) -> Res<()> {
+        check_params(params)?;
         let State::First(first) = &mut self.state else {
             return Err(Error::State);
         };
-        let (buf, hello) = first.take().ok_or(Error::State)?;
+        let (flight, hello) = first.take().ok_or(Error::State)?;
         self.hello = hello;
         self.state = State::Dead;
-        let mut fresh = Events::default();
-        let mut engine = self.begin(&buf, params, now)?;
-        engine.advance(&mut fresh)?;
-        self.feed(&mut engine, Level::Initial, &buf, &mut fresh)?;
+        let begun = match self.begin(&flight, params, now, false)? {
+            None => self.begin(&flight, params, now, true)?,
+            begun => begun,
+        };
+        let (engine, mut fresh) = begun.ok_or(Error::Alert(alert::HANDSHAKE_FAILURE))?;
         self.state = State::Running(Box::new(engine));
         out.append(&mut fresh);
         Ok(())

@@ -13,7 +13,7 @@ use crate::{
     constants::{Cipher, Direction, Group, Level},
     error::{Error, Res},
     secret::Secret,
-    session::{Event, Events, Info},
+    session::{Event, Events, Info, check_export},
 };
 
 /// A rustls connection whose outcomes are events.
@@ -176,6 +176,7 @@ impl Engine {
         if !self.is_complete() {
             return Err(Error::NotAvailable);
         }
+        check_export(self.cipher()?, label, context, out)?;
         self.conn
             .export_keying_material(out, label.as_bytes(), Some(context))
             .map(|_| ())

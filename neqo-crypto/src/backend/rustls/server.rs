@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     auth::AuthenticationStatus,
+    client::check_params,
     constants::Level,
     ech::unsupported,
     error::{Error, Res, alert},
@@ -191,6 +192,7 @@ impl Session for ServerSession {
     }
 
     fn set_local_params(&mut self, params: &[u8], _now: Instant, out: &mut Events) -> Res<()> {
+        check_params(params)?;
         let State::First(first) = &mut self.state else {
             return Err(Error::State);
         };

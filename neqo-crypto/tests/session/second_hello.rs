@@ -1,0 +1,105 @@
+//! A second `ClientHello`, after `HelloRetryRequest`, with another ticket than the first (RFC 8446 §4.1.2 forbids it).
+
+use std::ops::Range;
+
+use neqo_crypto::{Client, Group, Level, ResumptionToken, Server, Verification, sha256};
+
+use crate::pair::{End, Pair, client_of, connected, every_pair};
+
+every_pair! {
+    another_servers_ticket,
+}
+
+/// HMAC-SHA-256 (RFC 2104) with a key of at most 64 bytes.
+fn hmac(key: &[u8], data: &[u8]) -> [u8; 32] {
+    let mut block = [0; 64];
+    block[..key.len()].copy_from_slice(key);
+    let inner = [&block.map(|b| b ^ 0x36)[..], data].concat();
+    sha256(&[&block.map(|b| b ^ 0x5c)[..], &sha256(&inner)].concat())
+}
+
+/// HKDF-Expand-Label (RFC 8446 §7.1) for 32 bytes.
+fn expand(secret: &[u8], label: &str, context: &[u8]) -> [u8; 32] {
+    let label = format!("tls13 {label}");
+    let length = |b: &[u8]| u8::try_from(b.len()).unwrap();
+    let (l, c) = (length(label.as_bytes()), length(context));
+    let info = [&[0, 32, l], label.as_bytes(), &[c], context, &[1]].concat();
+    hmac(secret, &info)
+}
+
+/// Where a `ClientHello`, of which it is the last extension, has the identity of its only pre-shared key, and the
+/// binders.
+fn pre_shared_key(hello: &[u8]) -> (Range<usize>, usize) {
+    let at = |i: usize| usize::from(u16::from_be_bytes([hello[i], hello[i + 1]]));
+    // The extension's length is what remains, and so is that of the binders: one of 32 bytes.
+    let binders = hello.len() - (2 + 1 + 32);
+    let start = (0..binders)
+        .find(|&i| at(i) == 41 && at(i + 2) == hello.len() - i - 4 && at(i + 4) == binders - i - 6)
+        .expect("a pre-shared key");
+    let identity = start + 8..start + 8 + at(start + 6);
+    assert_eq!(identity.end + 4, binders, "one identity");
+    (identity, binders)
+}
+
+/// The token of a session with `server`, by which its group is not remembered.
+fn token(client: &Client, server: &Server) -> ResumptionToken {
+    const GROUP: Range<usize> = 50..52;
+    let (first, _) = connected(client, server);
+    let token = &first.tickets[0];
+    let mut bytes = token.as_ref().to_vec();
+    assert_eq!(bytes[GROUP], Group::Secp384r1.id().to_be_bytes());
+    bytes[GROUP].fill(0);
+    ResumptionToken::new(bytes, token.expiry(), token.early_data())
+}
+
+/// The pre-shared key in a token of NSS.
+fn secret(token: &ResumptionToken) -> [u8; 32] {
+    const CHAIN: usize = 52;
+    let bytes = &token.as_ref()[CHAIN..];
+    let (len, rest) = bytes.split_first_chunk().unwrap();
+    let rest = &rest[usize::try_from(u32::from_be_bytes(*len)).unwrap()..];
+    assert_eq!(rest[0], 32);
+    *rest[1..].first_chunk().unwrap()
+}
+
+// hardening A30
+fn another_servers_ticket(p: Pair) {
+    if !p.client_is_nss() {
+        // The secret of a ticket stays with rustls, and no binder can be made.
+        return;
+    }
+    let groups = [Group::X25519, Group::Secp384r1];
+    let suites = [neqo_crypto::Cipher::Aes128GcmSha256];
+    let builder = p.client_builder().groups(&groups).ciphers(&suites);
+    let client = client_of(builder, Verification::Insecure);
+    let server = || p.server_builder().groups(&[Group::Secp384r1]);
+    let (ours, other) = (server().build().unwrap(), server().build().unwrap());
+    for (another, resumed) in [(true, false), (false, p.server.to_string() == "rustls")] {
+        let (own, others) = (token(&client, &ours), token(&client, &other));
+        let (mut c, mut s) = (End::resuming(&client, &own), End::server(&ours));
+        c.start().unwrap();
+        s.start().unwrap();
+        let (_, first) = c.outbox.pop_front().unwrap();
+        s.read(Level::Initial, &first).unwrap();
+        let (_, retry) = s.outbox.pop_front().unwrap();
+        c.read(Level::Initial, &retry).unwrap();
+        let (_, mut second) = c.outbox.pop_front().unwrap();
+        if another {
+            let mut probe = End::resuming(&client, &others);
+            probe.start().unwrap();
+            let (_, hello) = probe.outbox.pop_front().unwrap();
+            let (from, _) = pre_shared_key(&hello);
+            let (to, binders) = pre_shared_key(&second);
+            second[to].copy_from_slice(&hello[from]);
+            // RFC 8446 §4.2.11.2, §4.4.1
+            let early = hmac(&[0; 32], &secret(&others));
+            let key = expand(&expand(&early, "res binder", &sha256(b"")), "finished", b"");
+            let message_hash = [&[254, 0, 0, 32][..], &sha256(&first)].concat();
+            let transcript = [&message_hash, &retry[..], &second[..binders]].concat();
+            let binder = hmac(&key, &sha256(&transcript));
+            second[binders + 3..].copy_from_slice(&binder);
+        }
+        s.read(Level::Initial, &second).unwrap();
+        assert_eq!(s.session.info().unwrap().resumed(), resumed);
+    }
+}
