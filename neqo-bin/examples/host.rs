@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The body goes to standard output. The decision takes `SECONDS` (0); the connection waits for it and sends nothing
-//! meanwhile that would show acceptance.
+//! meanwhile that would show acceptance. What fails is said in one line.
 
 #![forbid(unsafe_code)]
 
@@ -16,6 +16,7 @@ use std::{
     io::{self, ErrorKind, Write as _},
     net::SocketAddr,
     num::NonZeroUsize,
+    process::ExitCode,
     sync::mpsc::{self, Receiver, Sender},
     thread,
     time::{Duration, Instant},
@@ -31,6 +32,9 @@ use neqo_transport::{ConnectionParameters, RandomConnectionIdGenerator};
 const SOCKET: Token = Token(0);
 /// The other thread has decided.
 const VERDICT: Token = Token(1);
+
+/// How long a server may be silent.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The library never looks at the clock: its host does.
 #[expect(clippy::disallowed_methods, reason = "a host owns the clock")]
@@ -80,6 +84,9 @@ struct Host {
     client: Http3Client,
     judge: Judge,
     page: Page,
+    verdict: AuthenticationStatus,
+    /// Whether all of the page has arrived.
+    whole: bool,
     /// Datagrams that the kernel had no room for.
     unsent: Option<(Vec<u8>, SocketAddr)>,
     buf: Vec<u8>,
@@ -110,7 +117,9 @@ impl Host {
             .provider(Provider::Nss)
             .verification(Verification::Host)
             .build()?;
-        let params = ConnectionParameters::default().client_tls(tls);
+        let params = ConnectionParameters::default()
+            .client_tls(tls)
+            .idle_timeout(PATIENCE);
         let params = Http3Parameters::default().connection_parameters(params);
         let cids = Box::new(RandomConnectionIdGenerator::new(8));
         let client = Http3Client::new(page.name.as_str(), cids, local, server, params, now())?;
@@ -122,6 +131,8 @@ impl Host {
             client,
             judge,
             page,
+            verdict: AuthenticationStatus::Ok,
+            whole: false,
             unsent: None,
             buf: vec![0; 65536],
             body: vec![0; 65536],
@@ -135,8 +146,10 @@ impl Host {
             let ended = self.serve_events()?;
             let wait = self.send()?;
             if let Some(state) = ended {
-                let failure = state.failure().map(|e| e.to_string().into());
-                return failure.map_or(Ok(()), Err);
+                return self.outcome(&state);
+            }
+            if self.client.has_events() {
+                continue; // of a timer that was due: nothing else would wake the loop for them
             }
             match self.poll.poll(&mut ready, wait) {
                 Err(e) if e.kind() == ErrorKind::Interrupted => continue,
@@ -145,12 +158,25 @@ impl Host {
             for event in &ready {
                 if event.token() == VERDICT {
                     for verdict in self.judge.verdicts.try_iter() {
+                        self.verdict = verdict;
                         self.client.authenticated(verdict, now());
                     }
                 } else if event.is_readable() {
                     self.receive()?;
                 }
             }
+        }
+    }
+
+    /// What the end of the connection means to the host.
+    fn outcome(&self, end: &Http3State) -> Result<(), Box<dyn Error>> {
+        if self.verdict != AuthenticationStatus::Ok {
+            return Err(format!("its certificate is refused: {:?}", self.verdict).into());
+        }
+        match end.failure() {
+            Some(reason) => Err(reason.to_string().into()),
+            None if !self.whole => Err("the page did not arrive whole".into()),
+            None => Ok(()),
         }
     }
 
@@ -218,6 +244,7 @@ impl Host {
                     let (n, fin) = self.client.read_data(now(), stream_id, &mut self.body)?;
                     io::stdout().write_all(&self.body[..n])?;
                     if fin {
+                        self.whole = true;
                         self.client.close(now(), 0x100, "done");
                     }
                     if fin || n == 0 {
@@ -237,25 +264,30 @@ impl Host {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let args: Vec<String> = env::args().skip(1).collect();
-    let [server, name, path, pin, rest @ ..] = &args[..] else {
+fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
+    let [server, name, path, pin, rest @ ..] = args else {
         return Err("usage: host IP:PORT NAME PATH SHA256 [SECONDS]".into());
     };
+    let server = server.parse()?;
     let trusted = hex::decode(pin)?.try_into();
     let trusted = trusted.map_err(|_| "the SHA-256 of a certificate has 64 hexadecimal digits")?;
-    let takes = rest.first().map_or(Ok(0.0), |s| s.parse())?;
+    let takes = Duration::try_from_secs_f64(rest.first().map_or(Ok(0.0), |s| s.parse())?)?;
     let page = Page {
         name: name.clone(),
         path: path.clone(),
     };
     // A browser has its own NSS, started long before with the user's database: `neqo_crypto::init_db`.
     neqo_crypto::init()?;
-    Host::new(
-        server.parse()?,
-        page,
-        trusted,
-        Duration::try_from_secs_f64(takes)?,
-    )?
-    .run()
+    let fetched = Host::new(server, page, trusted, takes).and_then(|mut host| host.run());
+    fetched.map_err(|e| format!("{server}: {e}").into())
+}
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    if let Err(e) = run(&args) {
+        // Nobody is left to tell that there is nobody to tell.
+        drop(writeln!(io::stderr(), "host: {e}"));
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
 }

@@ -159,9 +159,22 @@ impl<F: FnMut() -> A, A: App> ServerNode<F, A> {
     /// # Panics
     /// When the parameters are refused.
     pub fn new(seed: u64, identity: Identity, params: ConnectionParameters, make: F) -> Self {
+        Self::with(seed, tls::server(identity), params, make)
+    }
+
+    /// The same with another TLS configuration.
+    ///
+    /// # Panics
+    /// When the parameters are refused.
+    pub fn with(
+        seed: u64,
+        tls: neqo_crypto::Server,
+        params: ConnectionParameters,
+        make: F,
+    ) -> Self {
         let mut server = Server::new(
             crate::now(),
-            tls::server(identity),
+            tls,
             &[tls::ALPN],
             || Box::new(RandomConnectionIdGenerator::new(CID_LEN)),
             params.seed(Some(bytes_of(seed, 2))),

@@ -13,17 +13,30 @@ pub const ALPN: &str = "test";
 ///
 /// Its signature is of Ed25519: one of ECDSA differs in length from run to run, and what has the
 /// same seed must at least have the same sizes. NSS has no Ed25519 before version 3.99; where it is
-/// the library by default the signature is of RSA, which is always as long as the key.
+/// the library by default this is the [`portable_identity`].
 ///
 /// # Panics
 /// When the cryptographic library cannot make keys.
 #[must_use]
 pub fn identity() -> Identity {
-    let key = if Provider::default().to_string() == "nss" {
-        KeyPair::from_pem_and_sign_algo(include_str!("rsa.pem"), &PKCS_RSA_SHA256)
-    } else {
-        KeyPair::generate_for(&PKCS_ED25519)
-    };
+    if Provider::default().to_string() == "nss" {
+        return portable_identity();
+    }
+    self_signed(KeyPair::generate_for(&PKCS_ED25519))
+}
+
+/// A self-signed certificate for [`NAME`] that every library can use, whatever its version. Its
+/// signature is of RSA, which is always as long as the key.
+///
+/// # Panics
+/// When the cryptographic library cannot read the key.
+#[must_use]
+pub fn portable_identity() -> Identity {
+    let pem = include_str!("rsa.pem");
+    self_signed(KeyPair::from_pem_and_sign_algo(pem, &PKCS_RSA_SHA256))
+}
+
+fn self_signed(key: Result<KeyPair, rcgen::Error>) -> Identity {
     let key = key.expect("a key can be made");
     let certificate = CertificateParams::new([NAME.to_owned()])
         .and_then(|params| params.self_signed(&key))

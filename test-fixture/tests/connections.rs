@@ -3,7 +3,6 @@
 
 use std::time::{Duration, Instant};
 
-use neqo_crypto::{AuthenticationStatus, Client, Verification};
 use neqo_transport::{CloseReason, Connection, ConnectionParameters, Error, State, Stats};
 use test_fixture::{
     node::{App, ConnectionNode, ServerNode},
@@ -131,61 +130,6 @@ fn the_handshake_survives_any_loss() {
     run_many(200, |seed| {
         let link = Link::new(20 * MS).loss(Loss::Uniform(Chance::percent(20)));
         over(seed, link, Requests::new(1, 100, 100));
-    });
-}
-
-/// A host that thinks about the certificate for a while.
-struct Verdict {
-    takes: Duration,
-    due: Option<Instant>,
-    given: bool,
-    requests: Requests,
-}
-
-impl App for Verdict {
-    fn drive(&mut self, connection: &mut Connection, now: Instant) {
-        if self.due.is_none() && connection.peer_certificate().is_some() {
-            self.due = Some(now + self.takes);
-        }
-        if !self.given && self.due.is_some_and(|due| due <= now) {
-            assert_eq!(*connection.state(), State::Handshaking);
-            self.given = true;
-            connection.authenticated(AuthenticationStatus::Ok, now);
-        }
-        self.requests.drive(connection, now);
-    }
-
-    fn wake(&self) -> Option<Instant> {
-        self.due.filter(|_| !self.given)
-    }
-
-    fn done(&self, connection: &Connection) -> bool {
-        self.requests.done(connection)
-    }
-}
-
-#[test]
-fn a_verdict_takes_seconds_under_loss() {
-    run_many(50, |seed| {
-        let takes = Duration::from_secs(1 + seed % 5);
-        let identity = tls::identity();
-        let host = Client::builder().verification(Verification::Host);
-        let app = Verdict {
-            takes,
-            due: None,
-            given: false,
-            requests: Requests::new(1, 10_000, 10_000),
-        };
-        let params = ConnectionParameters::default();
-        let host = host.build().expect("the defaults can be used");
-        let mut client = ConnectionNode::client_with(0, seed, host, params.clone(), app);
-        let mut server = ServerNode::new(seed, identity, params, Responses::default);
-        let link = Link::new(20 * MS).loss(Loss::Uniform(Chance::percent(15)));
-        let summary = Network::new(seed)
-            .connect(0, 1, link)
-            .run(&mut [&mut client, &mut server])
-            .expect("the transfer ends");
-        assert!(client.app.given && summary.elapsed > takes);
     });
 }
 

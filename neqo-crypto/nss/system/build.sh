@@ -16,7 +16,8 @@ refuse() {
 # As clang-sys looks for it: by LIBCLANG_PATH, by the loader, by llvm-config, in the usual places.
 has_libclang() {
     [[ -n ${LIBCLANG_PATH:-} ]] && return
-    { ldconfig -p || /sbin/ldconfig -p; } 2>/dev/null | grep -q 'libclang[-.]' && return
+    # Not -q: it would end the list early, and a writer that is cut off counts as a failure.
+    { ldconfig -p || /sbin/ldconfig -p; } 2>/dev/null | grep 'libclang[-.]' >/dev/null && return
     command -v llvm-config >/dev/null && return
     compgen -G '/usr/lib*/llvm*/lib*/libclang[-.]*' >/dev/null || compgen -G '/usr/lib*/libclang[-.]*' >/dev/null
 }
@@ -25,6 +26,8 @@ command -v pkg-config >/dev/null || refuse "pkg-config, to find NSS"
 pkg-config --exists nss nspr || refuse "the headers of NSS and NSPR"
 pkg-config --atleast-version="$minimum" nss ||
     refuse "NSS $minimum or newer, and this is $(pkg-config --modversion nss)"
+headers=$(pkg-config --variable=includedir nss)
+[[ -f $headers/sslexp.h ]] || refuse "the header sslexp.h of NSS's experimental functions"
 has_libclang || refuse "libclang, to read the headers of NSS"
 
 dist=../dist
@@ -33,8 +36,6 @@ mkdir -p "$dist/public" "$dist/system/include" "$dist/system/lib"
 link() {
     ln -s "$1" "$dist/$2"
 }
-headers=$(pkg-config --variable=includedir nss)
-[[ -f $headers/sslexp.h ]] || refuse "the header sslexp.h of NSS's experimental functions"
 mkdir "$dist/public/nss"
 for header in "$headers"/*.h; do
     link "$header" public/nss/

@@ -5,6 +5,9 @@
     reason = "tests of programs that run in real time; a failure is a panic"
 )]
 
+#[cfg(all(unix, feature = "nss"))]
+mod host;
+
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -159,11 +162,16 @@ fn text(bytes: &[u8]) -> String {
 /// One line that says what is wrong, and this exit code.
 #[track_caller]
 fn fails(output: &Output, code: i32, word: &str) {
+    program_fails("neqo-", output, code, word);
+}
+
+#[track_caller]
+fn program_fails(name: &str, output: &Output, code: i32, word: &str) {
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{stderr}");
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
     assert!(
-        stderr.starts_with("neqo-") && stderr.contains(word),
+        stderr.starts_with(name) && stderr.contains(word),
         "{stderr}"
     );
 }
