@@ -30,8 +30,8 @@
 //!
 //! NSS is loaded when the program runs, so it may be newer than the one that was compiled against: `capabilities()` tells
 //! what it has. A host that uses NSS itself starts it before (with its database), else `init_db` or the first session
-//! does. `neqo-crypto/nss/leaks.sh` looks for leaks in 10,000 sessions, `neqo-crypto/nss/newer.sh` runs the tests with the
-//! NSS of Debian's Firefox.
+//! does. `neqo-crypto/nss/leaks.sh` looks for leaks in 10,000 sessions, `neqo-crypto/nss/allocations.sh` for
+//! allocations for packets inside NSS, and `neqo-crypto/nss/newer.sh` runs the tests with the NSS of Debian's Firefox.
 //!
 //! # Structure
 //!

@@ -24,10 +24,13 @@ use crate::{
 pub trait Session: Send + Debug {
     /// Has a client encrypt its `ClientHello` by one of `configs` (ECHConfigList), or pretend to if `configs` is empty.
     /// To be called before [`Session::start`]. If the server does not accept, [`Event::EchFallback`] comes before
-    /// the verdict is due, and [`Error::EchRetry`](crate::Error::EchRetry) after it.
+    /// a host's verdict is due, and [`Error::EchRetry`](crate::Error::EchRetry) after the verdict.
+    ///
+    /// Mind that a list that is empty by accident shows the server's name to all.
     ///
     /// # Errors
-    /// `Config` if no configuration can be used, or the library cannot do it (rustls); `State` on a server, or too late.
+    /// `Config` if no configuration can be used, the server is named by an address, or the library cannot do it (rustls);
+    /// `State` on a server, or too late.
     fn enable_ech(&mut self, configs: &[u8]) -> Res<()>;
 
     /// Begins. A client emits its `ClientHello`, with early data its `ZeroRtt` secret too; a server nothing.

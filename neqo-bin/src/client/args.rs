@@ -185,6 +185,10 @@ pub struct Configs(pub Vec<u8>);
 
 fn ech(s: &str) -> Result<Configs, String> {
     let bytes = BASE64_STANDARD.decode(s).map_err(|e| e.to_string())?;
+    // The library would only pretend, and show the name.
+    if bytes.is_empty() {
+        return Err("there is no configuration in it".to_owned());
+    }
     Ok(Configs(bytes))
 }
 

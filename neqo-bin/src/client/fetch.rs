@@ -1,6 +1,7 @@
 //! A run of `neqo-client`: from the command line to outcomes.
 
 use std::{
+    collections::HashSet,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     sync::Arc,
 };
@@ -102,6 +103,11 @@ impl Run {
     fn new(args: &FetchArgs) -> Result<Self, Error> {
         let groups = target::group(&args.urls)?;
         let network = args.network.clone();
+        let hosts = groups.iter().map(|g| &g.origin.host);
+        if network.ech.is_some() && hosts.collect::<HashSet<_>>().len() > 1 {
+            let reason = "--ech is the configuration of one host; fetch from the others without it";
+            return Err(Error::Usage(reason.to_owned()));
+        }
         let template = Template::new(&args.request, network.alpn, args.urls.len())?;
         let tls = trust::tls(&args.trust, args.network.tls)?;
         let destinations = sink::destinations(&args.output, &groups)?;

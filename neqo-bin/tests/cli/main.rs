@@ -6,6 +6,8 @@
 )]
 
 #[cfg(all(unix, feature = "nss"))]
+mod ech;
+#[cfg(all(unix, feature = "nss"))]
 mod host;
 
 use std::{

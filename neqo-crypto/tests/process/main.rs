@@ -263,6 +263,12 @@ fn sessions(count: usize) {
             &mut *plain.session(&alpn()).unwrap(),
             usize::MAX
         ));
+        let mut hidden = session();
+        for bad in [&[1][..], &[0; 40], &keys.configs()[..20]] {
+            hidden.enable_ech(bad).unwrap_err();
+        }
+        connect(&mut *hidden, &mut *encrypting.session(&alpn()).unwrap());
+        made += verified(&plain);
         // Abandoned: at the start, and before the verdict.
         session().start(Instant::now(), &mut out).unwrap();
         drop(session());
@@ -282,9 +288,43 @@ fn sessions(count: usize) {
                 at
             ));
         }
-        made += 22;
+        made += 24;
     }
     println!("{made} sessions");
+}
+
+/// Makes sessions of clients that show a certificate, and that verify the server's; gives how many.
+fn verified(stranger: &Server) -> usize {
+    let identity = Identity::self_signed(&[NAME]).unwrap();
+    let verifying = |verification| {
+        let builder = Client::builder().provider(Provider::Nss);
+        let builder = builder.identity(Identity::self_signed(&["client.example"]).unwrap());
+        builder.verification(verification).build()
+    };
+    let server = Server::builder(identity.clone()).provider(Provider::Nss);
+    let server = server.client_certificate(ClientCertificate::Required);
+    let server = server.build().unwrap();
+    let mut made = 0;
+    for verification in [
+        Verification::PinSha256(vec![identity.sha256()]),
+        Verification::Roots(identity.chain().to_vec()),
+    ] {
+        // An NSS without libpkix has no roots but its own.
+        let Ok(client) = verifying(verification) else {
+            continue;
+        };
+        let session = || client.session(NAME, &alpn(), b"client").unwrap();
+        let mut shown = server.session(&alpn()).unwrap();
+        connect(&mut *session(), &mut *shown);
+        assert!(shown.peer_certificate().is_some());
+        assert!(!finishes(
+            &mut *session(),
+            &mut *stranger.session(&alpn()).unwrap(),
+            usize::MAX
+        ));
+        made += 4;
+    }
+    made
 }
 
 /// Whether a client and a server come to an end, of whose bytes the one at `spoiled` is changed.

@@ -273,6 +273,15 @@ fn unusable_configurations(p: Pair) {
         let e = session.enable_ech(bad).unwrap_err();
         assert!(matches!(e, Error::Config(_)), "{e}");
     }
+    if let Some(keys) = keys_for(p.client) {
+        let c = p.client(Verification::Insecure);
+        let address = c.session("192.0.2.1", &alpn(&["h3"]), CLIENT_PARAMS);
+        let e = address.unwrap().enable_ech(keys.configs()).unwrap_err();
+        assert!(
+            matches!(&e, Error::Config(m) if m.contains("address")),
+            "{e}"
+        );
+    }
     let mut server = p.server().session(&alpn(&["h3"])).unwrap();
     assert_eq!(server.enable_ech(&[]), Err(Error::State));
     let (mut client, mut server) = (

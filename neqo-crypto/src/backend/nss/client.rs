@@ -334,6 +334,12 @@ impl Session for ClientSession {
         if self.state != State::Idle {
             return Err(Error::State);
         }
+        // NSS would connect without, and not say so.
+        if !self.sni && !configs.is_empty() {
+            return Err(Error::Config(
+                "encrypted ClientHello hides the name of a host, and this is an address".into(),
+            ));
+        }
         self.engine.agent.enable_ech(configs)
     }
 
