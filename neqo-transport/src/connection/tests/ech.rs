@@ -451,34 +451,41 @@ fn pretended() {
     }
 }
 
-fn is_config_error(result: Result<(), Error>) -> bool {
+fn is_config_error(result: &Result<(), Error>) -> bool {
     matches!(result, Err(Error::Crypto(Tls::Config(_))))
 }
 
-/// What cannot be used changes nothing: neither the connection nor what was to be used before.
+/// What cannot be used changes nothing: neither the connection nor what was to be used before, even if the client
+/// begins again.
 #[test]
 fn unusable_lists() {
-    let keys = keys();
+    let (keys, version) = (keys(), Version::Version1);
     let cut = &keys.configs()[..keys.configs().len() - 1];
-    for before in [None, Some(keys.configs())] {
+    for (before, again) in [None, Some(keys.configs())]
+        .into_iter()
+        .flat_map(|before| [(before, false), (before, true)])
+    {
         let tls = (
             client(pin(&BOTH_NAMES)),
             server().ech(keys.clone()).build().unwrap(),
         );
-        let mut pair = Pair::with_tls(ConnectionParameters::default(), tls.0, tls.1);
+        let mut pair = Pair::with_tls(with_versions(version, &[version]), tls.0, tls.1);
         if let Some(configs) = before {
             pair.client.client_enable_ech(configs, pair.now).unwrap();
         }
         for bad in [&[1][..], &[0, 4, 1, 2, 0, 0], &[0; 40], cut] {
             let result = pair.client.client_enable_ech(bad, pair.now);
-            assert!(is_config_error(result), "{bad:x?}");
+            assert!(is_config_error(&result), "{bad:x?}");
             assert_eq!(*pair.client.state(), State::Init);
+        }
+        if again {
+            pair.client.restart(version, pair.now).unwrap();
         }
         pair.exchange();
         if before.is_some() {
             check_accepted(&mut pair);
         } else {
-            assert!(pair.confirmed());
+            assert!(pair.confirmed(), "{}", pair.states());
             assert!(!pair.client.tls_info().unwrap().ech_accepted());
         }
     }
@@ -545,7 +552,7 @@ fn not_with_rustls() {
     );
     for list in [&[][..], keys().configs()] {
         let result = pair.client.client_enable_ech(list, pair.now);
-        assert!(is_config_error(result));
+        assert!(is_config_error(&result));
     }
     pair.exchange();
     assert!(pair.confirmed());
