@@ -3,12 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
+#[cfg(feature = "nss")]
+mod ech;
 
 use std::time::Duration;
 
 use common::{ClientNode, Exchange, ServerNode};
 use neqo_crypto::AuthenticationStatus;
 use neqo_http3::{Header, Http3ClientEvent, Http3ServerEvent, Http3State};
+use neqo_transport::{CloseReason, Violation};
 use test_fixture::sim::{self, Chance, Link, Loss, Network};
 
 const fn good() -> Link {
@@ -173,6 +176,7 @@ fn refused_certificate() {
     sim::run(|seed| {
         let mut client = ClientNode::new(seed, []);
         client.verdict = AuthenticationStatus::UnknownIssuer;
+        client.closes = true;
         let mut server = ServerNode::new(seed);
         Network::new(seed)
             .connect(0, 1, good())
@@ -183,5 +187,12 @@ fn refused_certificate() {
                 .events
                 .contains(&Http3ClientEvent::StateChange(Http3State::Connected))
         );
+        assert!(
+            client
+                .events
+                .contains(&Http3ClientEvent::AuthenticationNeeded)
+        );
+        let why = CloseReason::Transport(Violation::CryptoAlert(48).into());
+        assert_eq!(client.h3.state(), Http3State::Closed(why));
     });
 }

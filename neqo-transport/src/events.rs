@@ -17,11 +17,11 @@ use crate::{
 pub enum ConnectionEvent {
     /// The host decides on the peer's certificate: see `Connection::authenticated`.
     AuthenticationNeeded,
-    /// The same when the server did not accept an encrypted `ClientHello`: the certificate is to be judged for its
-    /// public name. Whatever the verdict, the connection ends; after acceptance with
-    /// [`neqo_crypto::Error::EchRetry`].
+    /// The same, in place of it, when the server did not accept an encrypted `ClientHello`: the certificate is to be
+    /// judged for the public name. Whatever the verdict, the connection ends; after acceptance with
+    /// [`neqo_crypto::Error::EchRetry`]. See [`Connection::client_enable_ech`](crate::Connection::client_enable_ech).
     EchFallbackAuthenticationNeeded {
-        /// The name in the configuration that was used.
+        /// The name in the configuration that was used, as it stands there.
         public_name: String,
     },
     /// The peer opened a stream.

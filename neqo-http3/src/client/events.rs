@@ -58,8 +58,9 @@ pub enum Http3ClientEvent {
     RequestsCreatable,
     /// The server's certificate awaits a verdict: see [`Http3Client::authenticated`](super::Http3Client::authenticated).
     AuthenticationNeeded,
-    /// The same when the server did not accept an encrypted `ClientHello`: the certificate is to be judged for its
-    /// public name, and the connection then ends; see [`neqo_transport::Connection::client_enable_ech`].
+    /// The same, in place of it, when the server did not accept an encrypted `ClientHello`: the certificate is to be
+    /// judged for the public name, and the connection then ends; see
+    /// [`Http3Client::enable_ech`](super::Http3Client::enable_ech).
     EchFallbackAuthenticationNeeded {
         /// The name in the configuration that was used.
         public_name: String,

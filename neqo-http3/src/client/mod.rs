@@ -141,10 +141,16 @@ impl Http3Client {
         self.driver.core.qpack_stats().1
     }
 
-    /// Encrypts the `ClientHello`: see [`Connection::client_enable_ech`].
+    /// Encrypts the `ClientHello` by one of these configurations, or pretends to if there are none: see
+    /// [`Connection::client_enable_ech`].
+    ///
+    /// If the server does not accept, the host is asked by [`Http3ClientEvent::EchFallbackAuthenticationNeeded`], and
+    /// the [`Http3State::Closing`] that follows has the reason
+    /// `CloseReason::Transport(neqo_transport::Error::Crypto(e))`, where `e` is [`neqo_crypto::Error::EchRetry`] with the
+    /// configurations for another attempt.
     ///
     /// # Errors
-    /// Like there.
+    /// `Transport` with what [`Connection::client_enable_ech`] says; nothing has changed then.
     pub fn enable_ech<A: AsRef<[u8]>>(&mut self, ech_config_list: A, now: Instant) -> Res<()> {
         Ok(self.quic.client_enable_ech(ech_config_list, now)?)
     }
@@ -159,6 +165,11 @@ impl Http3Client {
     pub fn close<S: AsRef<str>>(&mut self, now: Instant, error: AppError, msg: S) {
         self.quic.close(now, error, msg);
         self.process_http3(now);
+    }
+
+    fn is_over(&self) -> bool {
+        let state = self.driver.state();
+        matches!(state, Http3State::Closing(_) | Http3State::Closed(_))
     }
 
     /// Acts on everything that happened on the connection.
@@ -281,8 +292,11 @@ impl Provider for Http3Client {
             return Some(event);
         }
         while let Some(event) = self.driver.core.next_event() {
-            if let Some(event) = Http3ClientEvent::from_core(event) {
-                return Some(event);
+            match Http3ClientEvent::from_core(event) {
+                // The server may say what it allows, and then be refused.
+                Some(Http3ClientEvent::RequestsCreatable) if self.is_over() => {}
+                None => {}
+                event => return event,
             }
         }
         None

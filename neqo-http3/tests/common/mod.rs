@@ -19,7 +19,7 @@ use test_fixture::sim::{self, Node};
 const CID_LEN: usize = 8;
 /// Datagrams in a batch.
 const MAX_BATCH: NonZeroUsize = NonZeroUsize::new(16).expect("is not zero");
-const SERVER_NAME: &str = "example.com";
+pub const SERVER_NAME: &str = "example.com";
 
 fn seeded(seed: u64, role: u8) -> Http3Parameters {
     let mut bytes = [role; 32];
@@ -78,16 +78,17 @@ pub struct ClientNode {
     pub verdict: AuthenticationStatus,
     /// Whether the calls without copies are used.
     pub hot: bool,
-    /// Closes the connection when everything is finished.
+    /// Closes the connection when everything is finished, and is not done before it is closed.
     pub closes: bool,
 }
 
 impl ClientNode {
     pub fn new(seed: u64, exchanges: impl IntoIterator<Item = Exchange>) -> Self {
-        let tls = Client::builder()
-            .verification(Verification::Host)
-            .build()
-            .unwrap();
+        let tls = Client::builder().verification(Verification::Host);
+        Self::with_tls(seed, exchanges, tls.build().unwrap())
+    }
+
+    pub fn with_tls(seed: u64, exchanges: impl IntoIterator<Item = Exchange>, tls: Client) -> Self {
         let params = seeded(seed, 1);
         let conn = params.get_connection_parameters().clone().client_tls(tls);
         let h3 = Http3Client::new(
@@ -184,7 +185,10 @@ impl ClientNode {
 
     fn on_event(&mut self, event: &Http3ClientEvent, now: Instant) {
         match event {
-            Http3ClientEvent::AuthenticationNeeded => self.h3.authenticated(self.verdict, now),
+            Http3ClientEvent::AuthenticationNeeded
+            | Http3ClientEvent::EchFallbackAuthenticationNeeded { .. } => {
+                self.h3.authenticated(self.verdict, now);
+            }
             Http3ClientEvent::StateChange(Http3State::Connected)
             | Http3ClientEvent::RequestsCreatable => {
                 self.start_requests(now);
@@ -337,7 +341,10 @@ pub struct ServerNode {
 impl ServerNode {
     pub fn new(seed: u64) -> Self {
         let identity = Identity::self_signed(&[SERVER_NAME]).unwrap();
-        let tls = Server::builder(identity).build().unwrap();
+        Self::with_tls(seed, Server::builder(identity).build().unwrap())
+    }
+
+    pub fn with_tls(seed: u64, tls: Server) -> Self {
         let h3 = Http3Server::new(
             test_fixture::now(),
             tls,

@@ -255,22 +255,31 @@ impl Connection {
         self.begin_anew(version, now)
     }
 
-    /// Encrypts the `ClientHello` (RFC 9849) by the first usable of these configurations (ECHConfigList). It cannot be
-    /// taken back. If the server does not accept, the certificate that the host is asked about is for another name
-    /// ([`EchFallbackAuthenticationNeeded`](crate::ConnectionEvent::EchFallbackAuthenticationNeeded)), and the connection then ends with
-    /// [`neqo_crypto::Error::EchRetry`], whose configurations are for another attempt.
+    /// Encrypts the `ClientHello` (RFC 9849) by the first usable of these configurations (ECHConfigList), or pretends to,
+    /// as everybody should, if there are none. It cannot be taken back, but other configurations can take the place of
+    /// these until something is sent.
+    ///
+    /// [`Info::ech_accepted`](neqo_crypto::Info::ech_accepted) tells whether the server went along. If it did not, the
+    /// certificate is to be judged for the public name of the configuration: a host that verifies itself is asked by
+    /// [`EchFallbackAuthenticationNeeded`](crate::ConnectionEvent::EchFallbackAuthenticationNeeded). If the certificate
+    /// is good, the connection ends with `ech_required`, and its [`CloseReason`](crate::CloseReason) is
+    /// `Transport(Error::Crypto(e))`, where `e` is [`neqo_crypto::Error::EchRetry`] with the configurations for another
+    /// attempt: empty if that is to be made without any. They are not to be had if the certificate is refused.
     ///
     /// # Errors
-    /// `ConnectionState` at a server, or once something was sent; `Crypto` if the TLS library cannot do it or finds no
-    /// usable configuration: nothing has changed then.
+    /// `WrongRole` at a server; `ConnectionState` once something was sent or the connection was closed; `Crypto` if the
+    /// TLS library cannot do it or finds no usable configuration. Nothing has changed then.
     pub fn client_enable_ech<A: AsRef<[u8]>>(
         &mut self,
         ech_config_list: A,
         now: Instant,
     ) -> Res<()> {
-        let Some(start) = self.client.as_mut().filter(|_| self.stats.packets_tx == 0) else {
-            return Err(Misuse::ConnectionState.into());
+        let Some(start) = &mut self.client else {
+            return Err(Misuse::WrongRole.into());
         };
+        if self.state != State::Init {
+            return Err(Misuse::ConnectionState.into());
+        }
         let before = start.ech_configs.replace(ech_config_list.as_ref().to_vec());
         let result = self.begin_anew(self.version, now);
         if result.is_err()
@@ -281,25 +290,28 @@ impl Connection {
         result
     }
 
+    /// Begins with another TLS session. If that cannot be had, nothing has changed.
     fn begin_anew(&mut self, version: Version, now: Instant) -> Res<()> {
         let Some(start) = &self.client else {
             return Err(Error::Internal("only clients begin anew"));
         };
         let local = local_params(&self.params, version, &self.local_cids);
-        let session = start.session(&local.encode(
+        let mut session = start.session(&local.encode(
             Role::Client,
             self.params.is_greasing().then_some(&mut self.random),
         ))?;
+        let mut events = TlsEvents::default();
+        session.start(now, &mut events)?;
         for id in PacketNumberSpace::ALL {
             self.discard_space(id);
         }
         self.version = version;
         self.stats.version = version;
         self.handshake.session = session;
-        self.handshake.events = TlsEvents::default();
+        self.handshake.events = events;
         self.spaces = new_spaces(&self.params, &mut self.random);
         self.install_initial_keys()?;
-        self.start_tls(now)
+        self.drain_tls(now)
     }
 
     /// A server's transport parameters, once the client's are known.

@@ -75,7 +75,7 @@ impl Connection {
         }
     }
 
-    fn drain_tls(&mut self, now: Instant) -> Res<()> {
+    pub(super) fn drain_tls(&mut self, now: Instant) -> Res<()> {
         while let Some(event) = self.handshake.events.pop() {
             match event {
                 Event::Crypto { level, data } => {

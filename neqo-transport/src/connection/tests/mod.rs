@@ -4,6 +4,8 @@
 mod basics;
 mod cids;
 mod closing;
+#[cfg(feature = "nss")]
+mod ech;
 mod floods;
 mod forge;
 mod frames;
@@ -86,13 +88,20 @@ impl Pair {
         verification: Verification,
         identity: Identity,
     ) -> Self {
-        let tls = neqo_crypto::Client::builder()
-            .verification(verification)
-            .build()
-            .unwrap();
+        let client = neqo_crypto::Client::builder().verification(verification);
+        let server = neqo_crypto::Server::builder(identity);
+        Self::with_tls(params, client.build().unwrap(), server.build().unwrap())
+    }
+
+    /// A client of "example.com".
+    fn with_tls(
+        params: ConnectionParameters,
+        client: neqo_crypto::Client,
+        server: neqo_crypto::Server,
+    ) -> Self {
         let now = crate::test_now();
         let context = ServerContext {
-            tls: neqo_crypto::Server::builder(identity).build().unwrap(),
+            tls: server,
             alpn: vec![ALPN.into()],
             params: params.clone(),
             reset_key: ResetKey::new(&[9; 32]),
@@ -104,7 +113,7 @@ impl Pair {
             Box::new(RandomConnectionIdGenerator::new(8)),
             client_addr(),
             server_addr(),
-            params.seed(Some(seed)).client_tls(tls),
+            params.seed(Some(seed)).client_tls(client),
             now,
         )
         .unwrap();

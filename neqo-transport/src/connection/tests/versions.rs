@@ -47,7 +47,7 @@ pub(super) fn retry_once(pair: &mut Pair) -> Protected {
     p
 }
 
-fn with_versions(initial: Version, all: &[Version]) -> ConnectionParameters {
+pub(super) fn with_versions(initial: Version, all: &[Version]) -> ConnectionParameters {
     ConnectionParameters::default().versions(initial, all.to_vec())
 }
 
@@ -181,7 +181,7 @@ fn late_retry() {
     assert!(pair.confirmed());
 }
 
-fn negotiate(p: &Protected, versions: &[Version]) -> Datagram {
+pub(super) fn negotiate(p: &Protected, versions: &[Version]) -> Datagram {
     let mut random = Random::from_seed([1; 32]);
     from_server(version_negotiation::encode(
         p.dcid(),
