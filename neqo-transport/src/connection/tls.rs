@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use neqo_common::{Role, qdebug};
+use neqo_common::{Role, qdebug, qwarn};
 use neqo_crypto::{AuthenticationStatus, Event, Level};
 
 use super::{Connection, State, timers::PROBES};
@@ -13,10 +13,15 @@ use crate::{
 
 impl Connection {
     /// The host's verdict on the peer's certificate, in answer to
-    /// [`ConnectionEvent::AuthenticationNeeded`]; it may come at any later time.
+    /// [`ConnectionEvent::AuthenticationNeeded`]; it may come at any later time. When nobody asked, or twice, it changes
+    /// nothing.
     pub fn authenticated(&mut self, verdict: AuthenticationStatus, now: Instant) {
         let hs = &mut self.handshake;
         let result = hs.session.authenticated(verdict, now, &mut hs.events);
+        if result == Err(neqo_crypto::Error::State) {
+            qwarn!("[{self}] a verdict that nobody asked for");
+            return;
+        }
         let result = result
             .map_err(Error::from)
             .and_then(|()| self.drain_tls(now));

@@ -346,6 +346,33 @@ fn the_host_takes_its_time_to_accept() {
     pair.transfer(Role::Client, 1000);
 }
 
+#[test]
+fn a_verdict_that_nobody_asked_for() {
+    let both = |pair: &mut Pair| {
+        let now = pair.now;
+        for verdict in [
+            AuthenticationStatus::Ok,
+            AuthenticationStatus::UnknownIssuer,
+        ] {
+            pair.client.authenticated(verdict, now);
+        }
+    };
+    let mut pair = Pair::asking();
+    both(&mut pair);
+    pair.exchange();
+    let now = pair.now;
+    let server = pair.server();
+    server.authenticated(AuthenticationStatus::UnknownIssuer, now);
+    assert_eq!(*pair.server().state(), State::Handshaking);
+    assert_eq!(*pair.client.state(), State::Handshaking);
+    pair.client.authenticated(AuthenticationStatus::Ok, now);
+    both(&mut pair);
+    pair.exchange();
+    assert!(pair.confirmed());
+    both(&mut pair);
+    pair.transfer(Role::Client, 1000);
+}
+
 // hardening A31
 #[test]
 fn the_host_refuses() {
