@@ -85,14 +85,15 @@ impl Client {
     }
 }
 
-/// Who `name` is to TLS and its certificates, which know no trailing dot (RFC 6066 §3) and no case. What looks like an
-/// address is one, or nothing: other libraries read `0x7f.1` as one.
+/// Who `name` is to TLS and its certificates, which know no trailing dot (RFC 6066 §3) and no case. What ends in a number,
+/// or in nothing, is an address or no name: some libraries read `0x7f.1` as one.
 fn server(name: &str) -> Res<ServerName<'static>> {
     let plain = name.strip_suffix('.').unwrap_or(name);
     let last = plain.rsplit('.').next().unwrap_or_default();
-    let number = last.bytes().all(|b| b.is_ascii_digit()) || last.starts_with("0x");
+    let digits = |s: &str, radix| s.chars().all(|c| c.is_digit(radix));
+    let number = digits(last, 10) || last.strip_prefix("0x").is_some_and(|h| digits(h, 16));
     match ServerName::try_from(plain.to_ascii_lowercase()) {
-        Ok(ServerName::DnsName(_)) if number || last.is_empty() => None,
+        Ok(ServerName::DnsName(_)) if number => None,
         found => found.ok(),
     }
     .ok_or_else(|| Error::Config(format!("not a server name: {name:?}")))

@@ -304,7 +304,8 @@ impl Debug for PeerChain {
 
 /// What a client needs to resume a session. Opaque; good once.
 ///
-/// A token of NSS is whole: it resumes in another process too. It holds the session's secret, so keep it like a key.
+/// A token of NSS is whole: it resumes in another process too. It holds the session's secret, and the server's chain as it
+/// was verified: keep it like a key, where nobody else reads or writes.
 /// A token of rustls refers to state inside the [`Client`](crate::Client) that made it (rustls does not let
 /// its secrets be written out), so it is worth nothing to another client or another process: it leads to a full
 /// handshake there.

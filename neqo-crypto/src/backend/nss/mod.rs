@@ -26,6 +26,9 @@
 //! - The key log has no exporter secret: NSS does not show it.
 //!
 //! # What NSS is like
+//! It has one memory of sessions for the servers of a process. The first [`Server`](crate::Server) makes it as small as it
+//! gets, for TLS 1.3 keeps nothing there; a host with TLS 1.2 servers of its own makes it before, at its own size.
+//!
 //! It refuses a certificate that has issuer and serial number of another one that is in use anywhere in the process, if
 //! they are not the same. A server that shows a forged one so keeps connections to the right one from succeeding, until
 //! its own has ended. A refused handshake is all that comes of it.

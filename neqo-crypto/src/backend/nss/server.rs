@@ -96,6 +96,7 @@ impl ServerFactory {
             alpn: alpn.to_vec(),
             state: State::Idle,
             hello: Hello::default(),
+            greeted: false,
             info: None,
             chain: None,
         })
@@ -175,6 +176,8 @@ struct ServerSession {
     alpn: Vec<Vec<u8>>,
     state: State,
     hello: Hello,
+    /// Whether NSS has seen a `ClientHello`.
+    greeted: bool,
     info: Option<Info>,
     chain: Option<PeerChain>,
 }
@@ -199,6 +202,7 @@ impl ServerSession {
         let mut engine = Engine::new(agent, Role::Server, shared.settings.key_log.clone());
         engine.note_client_random(messages::client_random(flight));
         let mut out = Events::default();
+        self.greeted = false;
         engine.advance(&mut out)?;
         match self.feed(&mut engine, Level::Initial, flight, &mut out) {
             Ok(()) => Ok(Some((engine, out))),
@@ -216,6 +220,11 @@ impl ServerSession {
     ) -> Res<()> {
         engine.gather(level, data)?;
         while let Some(message) = engine.next()? {
+            // With a second `ClientHello` may come another ticket than that which was looked at (RFC 8446 §4.1.2
+            // forbids it, and NSS does not care).
+            if engine.level() == Level::Initial && mem::replace(&mut self.greeted, true) {
+                engine.agent.refuse_tickets(LONGER_THAN_TICKETS);
+            }
             engine.feed(&message, out)?;
             // A second ClientHello, after HelloRetryRequest, may not bring other parameters than those given out.
             let same = engine
@@ -292,11 +301,6 @@ impl ServerSession {
             }
             State::Running(mut engine) => {
                 engine.agent.set_now(clock::micros(now));
-                // With a second `ClientHello` may come another ticket than that which was looked at (RFC 8446 §4.1.2
-                // forbids it, and NSS does not care).
-                if engine.level() == Level::Initial {
-                    engine.agent.refuse_tickets(LONGER_THAN_TICKETS);
-                }
                 self.feed(&mut engine, level, data, out)?;
                 Ok(State::Running(engine))
             }
