@@ -106,9 +106,10 @@ enum Started {
     With(PathBuf),
 }
 
-/// Starts NSS without a database, unless it was started before, be it by the host itself. Every session calls it. It has
-/// to stay up as long as there is anything of this crate: it is never shut down here, and a host that does so ends its
-/// connections before.
+/// Starts NSS without a database, unless it was started before, be it by the host itself.
+///
+/// Every session calls it. NSS has to stay up as long as there is anything of this crate: it is never shut down here, and
+/// a host that does so ends its connections before.
 ///
 /// # Errors
 /// `Library` if NSS cannot start, or is older than 3.87.
