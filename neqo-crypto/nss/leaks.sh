@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes 10,000 sessions of NSS that end in every way and has LeakSanitizer look for what they left behind. An argument is
-# another number of sessions.
+# Makes 10,000 sessions over all pairs of libraries, which end in every way, and has LeakSanitizer look for what they left
+# behind. An argument is another number of sessions.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

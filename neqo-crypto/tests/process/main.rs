@@ -52,7 +52,11 @@ fn alpn() -> Vec<Vec<u8>> {
 }
 
 fn client() -> Client {
-    let builder = Client::builder().provider(Provider::Nss);
+    client_by(Provider::Nss)
+}
+
+fn client_by(provider: Provider) -> Client {
+    let builder = Client::builder().provider(provider);
     let builder = builder.enable_early_data(true);
     builder
         .verification(Verification::Insecure)
@@ -238,6 +242,12 @@ fn sessions(count: usize) {
     };
     let keys = EchKeys::generate(Provider::Nss, 1, "public.example").unwrap();
     let (plain, encrypting) = (server(None), server(Some(&keys)));
+    let others = Provider::ALL.iter().map(|&p| {
+        let identity = Identity::self_signed(&[NAME]).unwrap();
+        let server = Server::builder(identity).provider(p);
+        (p, server.enable_early_data(true).build().unwrap())
+    });
+    let others: Vec<_> = others.collect();
     let mut made = 0;
     while made < count {
         let client = client();
@@ -269,6 +279,7 @@ fn sessions(count: usize) {
         }
         connect(&mut *hidden, &mut *encrypting.session(&alpn()).unwrap());
         made += verified(&plain);
+        made += mixed(&others);
         // Abandoned: at the start, and before the verdict.
         session().start(Instant::now(), &mut out).unwrap();
         drop(session());
@@ -291,6 +302,33 @@ fn sessions(count: usize) {
         made += 24;
     }
     println!("{made} sessions");
+}
+
+/// Makes sessions of every other pair of libraries with these servers; gives how many.
+fn mixed(servers: &[(Provider, Server)]) -> usize {
+    let mut made = 0;
+    for &from in Provider::ALL {
+        for (to, server) in servers {
+            if (from, *to) == (Provider::Nss, Provider::Nss) {
+                continue;
+            }
+            let client = client_by(from);
+            let session = || client.session(NAME, &alpn(), b"client").unwrap();
+            let serving = || server.session(&alpn()).unwrap();
+            let seen = connect(&mut *session(), &mut *serving());
+            let token = seen.tickets.first().expect("a ticket");
+            let resumed = client.resume(NAME, &alpn(), b"client", token, Instant::now());
+            let mut resumed = resumed.unwrap();
+            connect(&mut *resumed, &mut *serving());
+            assert!(resumed.info().unwrap().resumed());
+            for at in [10, 60, 130, 400] {
+                assert!(!finishes(&mut *session(), &mut *serving(), at));
+            }
+            drop(session());
+            made += 13;
+        }
+    }
+    made
 }
 
 /// Makes sessions of clients that show a certificate, and that verify the server's; gives how many.
