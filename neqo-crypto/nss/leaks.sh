@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Makes 10,000 sessions over all pairs of libraries, which end in every way, and has LeakSanitizer look for what they left
-# behind. An argument is another number of sessions.
+# Makes 10,000 connections of every pair of libraries, which end in every way, and has LeakSanitizer look for what they
+# left behind. An argument is another number of connections.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-sessions=${1:-10000}
+connections=${1:-10000}
 # rustc brings LeakSanitizer along: linked in, it takes malloc's place, and nothing else has to be built for it.
 lsan=$(echo "$(rustc --print target-libdir)"/librustc-*_rt.lsan.a)
 [[ -f $lsan ]] || { echo 'error: this rustc has no LeakSanitizer' >&2; exit 1; }
@@ -16,5 +16,7 @@ if "$binary" leak >/dev/null 2>&1; then
     echo 'error: LeakSanitizer does not work here' >&2
     exit 1
 fi
-LSAN_OPTIONS=suppressions=$PWD/nss/leaks.supp "$binary" sessions "$sessions"
+export LSAN_OPTIONS=suppressions=$PWD/nss/leaks.supp
+printf '%s\n' 'nss nss' 'nss rustls' 'rustls nss' 'rustls rustls' |
+    xargs -P "$(nproc)" -I{} sh -c "'$binary' leaks {} $connections"
 echo "no leak"

@@ -187,7 +187,8 @@ impl ClientBuilder {
     /// Makes the configuration.
     ///
     /// # Errors
-    /// `Config` if no cipher or group is left, the verifier has no usable root, the identity is unusable, or the library lacks what is asked for.
+    /// `Config` if no cipher or group is left, the verifier has no usable root, the identity is unusable, or the library
+    /// lacks what is asked for.
     pub fn build(self) -> Res<Client> {
         Ok(Client(match self.settings.provider {
             #[cfg(feature = "rustls")]

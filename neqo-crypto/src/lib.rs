@@ -18,7 +18,6 @@
 //! | a server takes a ticket | once | until it expires; early data once |
 //! | early data is taken by | the [`Server`] that gave the ticket | the same |
 //! | encrypted `ClientHello` ([`Session::enable_ech`], [`EchKeys`]) | no | yes |
-//! | client certificates | shown | shown and asked for ([`ClientCertificate`]) |
 //! | OCSP responses, certificate timestamps | sent, no | sent and shown ([`PeerChain`]) |
 //! | additional key shares | its own choice | yes |
 //! | compressed certificates, X25519MLKEM768 | no, yes | where the NSS that is loaded has them |
@@ -30,8 +29,9 @@
 //!
 //! NSS is loaded when the program runs, so it may be newer than the one that was compiled against: `capabilities()` tells
 //! what it has. A host that uses NSS itself starts it before (with its database), else `init_db` or the first session
-//! does. `neqo-crypto/nss/leaks.sh` looks for leaks in 10,000 sessions, `neqo-crypto/nss/allocations.sh` for
-//! allocations for packets inside NSS, and `neqo-crypto/nss/newer.sh` runs the tests with the NSS of Debian's Firefox.
+//! does. `neqo-crypto/nss/leaks.sh` looks for leaks in 10,000 connections of each pair of libraries,
+//! `neqo-crypto/nss/allocations.sh` for allocations for packets inside NSS, and `neqo-crypto/nss/newer.sh` runs the tests
+//! with the NSS of Debian's Firefox.
 //!
 //! # Structure
 //!

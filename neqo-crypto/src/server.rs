@@ -109,7 +109,7 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets whether clients are asked for a certificate; by default they are not, and rustls's servers cannot.
+    /// Sets whether clients are asked for a certificate; by default they are not.
     pub const fn client_certificate(mut self, request: ClientCertificate) -> Self {
         self.client_certificate = request;
         self
@@ -124,8 +124,8 @@ impl ServerBuilder {
     /// Makes the configuration.
     ///
     /// # Errors
-    /// `Config` if no cipher or group is left, or the identity's key is unusable or another certificate's, or the library lacks what is
-    /// asked for.
+    /// `Config` if no cipher or group is left, or the identity's key is unusable or another certificate's, or the library
+    /// lacks what is asked for.
     pub fn build(self) -> Res<Server> {
         Ok(Server(match self.settings.provider {
             #[cfg(feature = "rustls")]

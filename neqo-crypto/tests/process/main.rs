@@ -1,6 +1,6 @@
 //! What needs a process of its own: tickets that outlive one, NSS with a database, and a search for leaks.
 //!
-//! Without an argument this runs itself with the first two of these. The last, `sessions 10000`, is for
+//! Without an argument this runs itself with the first two of these. The last, `leaks nss rustls 10000`, is for
 //! `neqo-crypto/nss/leaks.sh`, which runs it under LeakSanitizer.
 #![expect(
     clippy::print_stdout,
@@ -13,6 +13,8 @@
     reason = "a base for the times that tests pass in"
 )]
 
+mod leaks;
+
 use std::{
     env, hint,
     io::{self, Read, Write},
@@ -22,8 +24,8 @@ use std::{
 };
 
 use neqo_crypto::{
-    Client, ClientCertificate, EchKeys, Event, Events, Group, Identity, Level, Provider,
-    ResumptionToken, Server, Session, Verification,
+    Client, Event, Events, Identity, Level, Provider, ResumptionToken, Server, Session,
+    Verification,
 };
 
 const NAME: &str = "example.com";
@@ -36,7 +38,11 @@ fn main() -> ExitCode {
         Some("database") => database(Path::new(&env::args().nth(2).unwrap())),
         // For `leaks.sh`, to see that it sees.
         Some("leak") => _ = Box::leak(hint::black_box(Box::new([7; 1000]))),
-        Some("sessions") => sessions(env::args().nth(2).unwrap().parse().unwrap()),
+        Some("leaks") => {
+            let arg = |n| env::args().nth(n).unwrap();
+            let pair = [2, 3].map(|n| arg(n).parse().unwrap());
+            leaks::look(pair, arg(4).parse().unwrap());
+        }
         _ => {
             ticket_across_processes();
             println!("ticket_across_processes ... ok");
@@ -224,184 +230,6 @@ fn resume() {
     let info = session.info().unwrap();
     let outcome = [info.resumed(), seen.early && info.early_data_accepted()];
     send(&mut to, OUTCOME, &outcome.map(u8::from));
-}
-
-/// Makes sessions, at least `count` of them, that end in every way, and keeps none.
-fn sessions(count: usize) {
-    let server = |ech: Option<&EchKeys>| {
-        let identity = Identity::self_signed(&[NAME]).unwrap();
-        let builder = Server::builder(identity)
-            .provider(Provider::Nss)
-            .enable_early_data(true)
-            .client_certificate(ClientCertificate::Requested);
-        let builder = match ech {
-            Some(keys) => builder.ech(keys.clone()),
-            None => builder.groups(&[Group::Secp384r1, Group::X25519]),
-        };
-        builder.build().unwrap()
-    };
-    let keys = EchKeys::generate(Provider::Nss, 1, "public.example").unwrap();
-    let (plain, encrypting) = (server(None), server(Some(&keys)));
-    let others = Provider::ALL.iter().map(|&p| {
-        let identity = Identity::self_signed(&[NAME]).unwrap();
-        let server = Server::builder(identity).provider(p);
-        (p, server.enable_early_data(true).build().unwrap())
-    });
-    let others: Vec<_> = others.collect();
-    let mut made = 0;
-    while made < count {
-        let client = client();
-        let session = || client.session(NAME, &alpn(), b"client").unwrap();
-        let seen = connect(&mut *session(), &mut *plain.session(&alpn()).unwrap());
-        // Resumed, with early data.
-        let token = seen.tickets.first().expect("a ticket");
-        let mut resumed = client
-            .resume(NAME, &alpn(), b"client", token, Instant::now())
-            .unwrap();
-        connect(&mut *resumed, &mut *plain.session(&alpn()).unwrap());
-        assert!(resumed.info().unwrap().resumed());
-        // Encrypted, and not.
-        let mut hidden = session();
-        hidden.enable_ech(keys.configs()).unwrap();
-        connect(&mut *hidden, &mut *encrypting.session(&alpn()).unwrap());
-        assert!(hidden.info().unwrap().ech_accepted());
-        let mut out = Events::default();
-        let mut hidden = session();
-        hidden.enable_ech(keys.configs()).unwrap();
-        assert!(!finishes(
-            &mut *hidden,
-            &mut *plain.session(&alpn()).unwrap(),
-            usize::MAX
-        ));
-        let mut hidden = session();
-        for bad in [&[1][..], &[0; 40], &keys.configs()[..20]] {
-            hidden.enable_ech(bad).unwrap_err();
-        }
-        connect(&mut *hidden, &mut *encrypting.session(&alpn()).unwrap());
-        made += verified(&plain);
-        made += mixed(&others);
-        // Abandoned: at the start, and before the verdict.
-        session().start(Instant::now(), &mut out).unwrap();
-        drop(session());
-        let host = Client::builder().provider(Provider::Nss);
-        let host = host.verification(Verification::Host).build().unwrap();
-        let mut asking = host.session(NAME, &alpn(), b"client").unwrap();
-        assert!(!finishes(
-            &mut *asking,
-            &mut *plain.session(&alpn()).unwrap(),
-            usize::MAX
-        ));
-        // With an error somewhere.
-        for at in [10, 60, 130, 400, 900] {
-            assert!(!finishes(
-                &mut *session(),
-                &mut *plain.session(&alpn()).unwrap(),
-                at
-            ));
-        }
-        made += 24;
-    }
-    println!("{made} sessions");
-}
-
-/// Makes sessions of every other pair of libraries with these servers; gives how many.
-fn mixed(servers: &[(Provider, Server)]) -> usize {
-    let mut made = 0;
-    for &from in Provider::ALL {
-        for (to, server) in servers {
-            if (from, *to) == (Provider::Nss, Provider::Nss) {
-                continue;
-            }
-            let client = client_by(from);
-            let session = || client.session(NAME, &alpn(), b"client").unwrap();
-            let serving = || server.session(&alpn()).unwrap();
-            let seen = connect(&mut *session(), &mut *serving());
-            let token = seen.tickets.first().expect("a ticket");
-            let resumed = client.resume(NAME, &alpn(), b"client", token, Instant::now());
-            let mut resumed = resumed.unwrap();
-            connect(&mut *resumed, &mut *serving());
-            assert!(resumed.info().unwrap().resumed());
-            for at in [10, 60, 130, 400] {
-                assert!(!finishes(&mut *session(), &mut *serving(), at));
-            }
-            drop(session());
-            made += 13;
-        }
-    }
-    made
-}
-
-/// Makes sessions of clients that show a certificate, and that verify the server's; gives how many.
-fn verified(stranger: &Server) -> usize {
-    let identity = Identity::self_signed(&[NAME]).unwrap();
-    let verifying = |verification| {
-        let builder = Client::builder().provider(Provider::Nss);
-        let builder = builder.identity(Identity::self_signed(&["client.example"]).unwrap());
-        builder.verification(verification).build()
-    };
-    let server = Server::builder(identity.clone()).provider(Provider::Nss);
-    let server = server.client_certificate(ClientCertificate::Required);
-    let server = server.build().unwrap();
-    let mut made = 0;
-    for verification in [
-        Verification::PinSha256(vec![identity.sha256()]),
-        Verification::Roots(identity.chain().to_vec()),
-    ] {
-        // An NSS without libpkix has no roots but its own.
-        let Ok(client) = verifying(verification) else {
-            continue;
-        };
-        let session = || client.session(NAME, &alpn(), b"client").unwrap();
-        let mut shown = server.session(&alpn()).unwrap();
-        connect(&mut *session(), &mut *shown);
-        assert!(shown.peer_certificate().is_some());
-        assert!(!finishes(
-            &mut *session(),
-            &mut *stranger.session(&alpn()).unwrap(),
-            usize::MAX
-        ));
-        made += 4;
-    }
-    made
-}
-
-/// Whether a client and a server come to an end, of whose bytes the one at `spoiled` is changed.
-fn finishes(client: &mut dyn Session, server: &mut dyn Session, spoiled: usize) -> bool {
-    let now = Instant::now();
-    let (mut c, mut s) = (Seen::default(), Seen::default());
-    let mut out = Events::default();
-    client.start(now, &mut out).unwrap();
-    server.start(now, &mut out).unwrap();
-    c.absorb(&mut out);
-    let mut carried = 0;
-    let mut carry = |data: &mut [u8]| {
-        if let Some(byte) = spoiled.checked_sub(carried).and_then(|at| data.get_mut(at)) {
-            *byte ^= 0x15;
-        }
-        carried += data.len();
-    };
-    while !c.crypto.is_empty() || !s.crypto.is_empty() {
-        for (level, mut data) in c.crypto.split_off(0) {
-            carry(&mut data);
-            let answered = s.hello;
-            if server.read(level, &data, now, &mut out).is_err() {
-                return false;
-            }
-            s.absorb(&mut out);
-            if s.hello && !answered && server.set_local_params(b"server", now, &mut out).is_err() {
-                return false;
-            }
-            s.absorb(&mut out);
-        }
-        for (level, mut data) in s.crypto.split_off(0) {
-            carry(&mut data);
-            if client.read(level, &data, now, &mut out).is_err() {
-                return false;
-            }
-            c.absorb(&mut out);
-        }
-    }
-    c.complete && s.complete
 }
 
 fn run(program: &str, args: &[&str]) {

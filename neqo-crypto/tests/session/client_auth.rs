@@ -1,11 +1,12 @@
 //! Clients that are asked who they are.
 
-use neqo_crypto::{Client, ClientCertificate, Error, Identity, Verification};
+use neqo_crypto::{Client, ClientCertificate, Identity, Server, Verification};
 
-use crate::pair::{End, Failed, Pair, agreed, client_of, every_pair, handshake};
+use crate::pair::{End, Failed, Pair, agreed, client_of, connected, every_pair, handshake};
 
 every_pair! {
     shown,
+    shown_once_for_all_that_resume,
     not_shown,
     required,
     not_asked,
@@ -17,24 +18,16 @@ fn with_identity(p: Pair) -> (Client, Identity) {
     (client_of(builder, Verification::Insecure), identity)
 }
 
-/// A server that asks; `None` if its library cannot.
-fn server(p: Pair, request: ClientCertificate) -> Option<End> {
-    match p.server_builder().client_certificate(request).build() {
-        Ok(server) => Some(End::server(&server)),
-        Err(e) => {
-            assert!(p.server.to_string() == "rustls" && matches!(e, Error::Config(_)));
-            None
-        }
-    }
+/// A server that asks.
+fn server(p: Pair, request: ClientCertificate) -> Server {
+    let builder = p.server_builder().client_certificate(request);
+    builder.build().unwrap()
 }
 
 fn shown(p: Pair) {
     let (c, identity) = with_identity(p);
     for request in [ClientCertificate::Requested, ClientCertificate::Required] {
-        let Some(mut server) = server(p, request) else {
-            return;
-        };
-        let mut client = End::client(&c);
+        let (mut client, mut server) = (End::client(&c), End::server(&server(p, request)));
         handshake(&mut client, &mut server).unwrap();
         agreed(&client, &server);
         let chain = server.session.peer_certificate().unwrap();
@@ -44,10 +37,25 @@ fn shown(p: Pair) {
     }
 }
 
-fn not_shown(p: Pair) {
-    let Some(mut server) = server(p, ClientCertificate::Requested) else {
+/// A resumed session is that of the client which showed the certificate, and of no other.
+fn shown_once_for_all_that_resume(p: Pair) {
+    let (c, identity) = with_identity(p);
+    let server = server(p, ClientCertificate::Required);
+    let (first, _) = connected(&c, &server);
+    let Some(token) = first.tickets.first() else {
+        assert!(p.client_is_nss());
         return;
     };
+    let (mut client, mut end) = (End::resuming(&c, token), End::server(&server));
+    handshake(&mut client, &mut end).unwrap();
+    agreed(&client, &end);
+    assert!(end.session.info().unwrap().resumed());
+    let chain = end.session.peer_certificate().unwrap();
+    assert_eq!(chain.certs(), identity.chain());
+}
+
+fn not_shown(p: Pair) {
+    let mut server = End::server(&server(p, ClientCertificate::Requested));
     let mut client = End::client(&p.client(Verification::Insecure));
     handshake(&mut client, &mut server).unwrap();
     agreed(&client, &server);
@@ -55,9 +63,7 @@ fn not_shown(p: Pair) {
 }
 
 fn required(p: Pair) {
-    let Some(mut server) = server(p, ClientCertificate::Required) else {
-        return;
-    };
+    let mut server = End::server(&server(p, ClientCertificate::Required));
     let mut client = End::client(&p.client(Verification::Insecure));
     let result = handshake(&mut client, &mut server);
     let Err(Failed::Server(e)) = result else {

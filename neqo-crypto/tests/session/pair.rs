@@ -79,6 +79,10 @@ impl Pair {
         self.client.to_string() == "nss"
     }
 
+    pub(crate) fn server_is_nss(self) -> bool {
+        self.server.to_string() == "nss"
+    }
+
     /// Whether both sides can compress certificates.
     pub(crate) fn compresses(self) -> bool {
         let nss = [self.client, self.server]

@@ -205,10 +205,9 @@ impl ClientSession {
         if self.chain.is_some() {
             return;
         }
-        let Some(certs) = self.engine.conn().peer_certificates() else {
+        let Some(chain) = self.engine.peer_chain() else {
             return;
         };
-        let chain = PeerChain::new(certs.iter().map(|c| c.to_vec()).collect());
         self.chain = Some(chain.clone());
         let Gate::Closed(held) = &mut self.gate else {
             return;

@@ -13,7 +13,7 @@ use crate::{
     constants::{Cipher, Direction, Group, Level},
     error::{Error, Res},
     secret::Secret,
-    session::{Event, Events, Info, check_export},
+    session::{Event, Events, Info, PeerChain, check_export},
 };
 
 /// A rustls connection whose outcomes are events.
@@ -170,6 +170,12 @@ impl Engine {
 
     pub(super) fn resumed(&self) -> bool {
         self.conn.handshake_kind() == Some(rustls::HandshakeKind::Resumed)
+    }
+
+    /// The chain of certificates that the peer showed, if it did.
+    pub(super) fn peer_chain(&self) -> Option<PeerChain> {
+        let certs = self.conn.peer_certificates()?;
+        Some(PeerChain::new(certs.iter().map(|c| c.to_vec()).collect()))
     }
 
     pub(super) fn export(&self, label: &str, context: &[u8], out: &mut [u8]) -> Res<()> {

@@ -10,6 +10,7 @@
 mod capture;
 mod client;
 mod engine;
+mod memory;
 mod provider;
 mod server;
 mod tickets;

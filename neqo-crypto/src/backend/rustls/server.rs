@@ -7,14 +7,15 @@ use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer},
     quic::{Connection, ServerConnection, Version},
-    server::ServerSessionMemoryCache,
 };
 
 use super::{
     super::first_flight::{FirstFlight, Hello},
     capture::Capture,
     engine::Engine,
+    memory::Memory,
     provider::{config_error, provider},
+    verifier::client_verifier,
 };
 use crate::{
     auth::AuthenticationStatus,
@@ -24,13 +25,9 @@ use crate::{
     error::{Error, Res, alert},
     identity::Identity,
     keylog::KeyLog,
-    server::{ClientCertificate, ServerBuilder},
+    server::ServerBuilder,
     session::{Events, Info, PeerChain, Session},
 };
-
-/// Sessions that a server remembers for resumption. It remembers the session rather than to put it into the ticket,
-/// because that lets a ticket be used once only: early data cannot be replayed (hardening A30).
-const MAX_REMEMBERED: usize = 4096;
 
 /// Makes server sessions.
 #[derive(Clone, Debug)]
@@ -39,6 +36,7 @@ pub(crate) struct ServerFactory(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     config: ServerConfig,
+    memory: Arc<Memory>,
     key_log: Option<KeyLog>,
 }
 
@@ -47,11 +45,6 @@ impl ServerFactory {
         if builder.ech.is_some() {
             return Err(unsupported());
         }
-        if builder.client_certificate != ClientCertificate::NotRequested {
-            return Err(Error::Config(
-                "rustls's servers ask for no client certificate: use NSS".into(),
-            ));
-        }
         let provider = provider(&builder.settings.ciphers, &builder.settings.groups)?;
         let (chain, key) = credential(&builder.identity)?;
         if builder.identity.certificate_timestamps().is_some() {
@@ -59,14 +52,14 @@ impl ServerFactory {
                 "rustls sends no certificate timestamps: use NSS".into(),
             ));
         }
+        let clients = client_verifier(builder.client_certificate, &provider);
         let ocsp = builder.identity.ocsp_response().unwrap_or_default();
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(config_error)?
-            .with_no_client_auth()
+            .with_client_cert_verifier(clients)
             .with_single_cert_with_ocsp(chain, key, ocsp.to_vec())
             .map_err(config_error)?;
-        config.session_storage = ServerSessionMemoryCache::new(MAX_REMEMBERED);
         //= rfc9001#section-4.6.1
         //# Servers MUST NOT send the early_data extension with a
         //# max_early_data_size field set to any value other than 0xffffffff.
@@ -77,6 +70,7 @@ impl ServerFactory {
         };
         Ok(Self(Arc::new(Shared {
             config,
+            memory: Arc::default(),
             key_log: builder.settings.key_log,
         })))
     }
@@ -88,6 +82,7 @@ impl ServerFactory {
             state: State::Idle,
             hello: Hello::default(),
             info: None,
+            chain: None,
         })
     }
 }
@@ -121,14 +116,16 @@ struct ServerSession {
     state: State,
     hello: Hello,
     info: Option<Info>,
+    chain: Option<PeerChain>,
 }
 
 impl ServerSession {
-    fn begin(&self, params: &[u8]) -> Res<Engine> {
+    fn begin(&self, params: &[u8], now: Instant) -> Res<Engine> {
         let secrets = Arc::new(Capture::new(self.shared.key_log.clone()));
         let mut config = self.shared.config.clone();
         config.alpn_protocols.clone_from(&self.alpn);
         config.key_log = Arc::<Capture>::clone(&secrets);
+        config.session_storage = Arc::new(self.shared.memory.at(now));
         let conn = ServerConnection::new(Arc::new(config), Version::V1, params.to_vec())
             .map_err(config_error)?;
         Ok(Engine::new(Connection::Server(conn), Role::Server, secrets))
@@ -155,7 +152,11 @@ impl ServerSession {
             engine.early_secret(out)?;
             self.info = Some(engine.info(early, self.hello.server_name.clone())?);
         }
-        engine.drive(out)
+        engine.drive(out)?;
+        if engine.is_complete() && self.chain.is_none() {
+            self.chain = engine.peer_chain();
+        }
+        Ok(())
     }
 
     fn step(&mut self, level: Level, data: &[u8], out: &mut Events) -> Res<State> {
@@ -191,7 +192,7 @@ impl Session for ServerSession {
         Ok(())
     }
 
-    fn set_local_params(&mut self, params: &[u8], _now: Instant, out: &mut Events) -> Res<()> {
+    fn set_local_params(&mut self, params: &[u8], now: Instant, out: &mut Events) -> Res<()> {
         check_params(params)?;
         let State::First(first) = &mut self.state else {
             return Err(Error::State);
@@ -199,7 +200,7 @@ impl Session for ServerSession {
         let (buf, hello) = first.take().ok_or(Error::State)?;
         self.hello = hello;
         self.state = State::Dead;
-        let mut engine = self.begin(params)?;
+        let mut engine = self.begin(params, now)?;
         self.feed(&mut engine, Level::Initial, &buf, out)?;
         self.state = State::Running(Box::new(engine));
         Ok(())
@@ -219,7 +220,7 @@ impl Session for ServerSession {
     }
 
     fn peer_certificate(&self) -> Option<&PeerChain> {
-        None
+        self.chain.as_ref()
     }
 
     fn export(&self, label: &str, context: &[u8], out: &mut [u8]) -> Res<()> {
@@ -227,5 +228,109 @@ impl Session for ServerSession {
             State::Running(engine) => engine.export(label, context, out),
             _ => Err(Error::NotAvailable),
         }
+    }
+}
+
+#[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a base for the times that tests pass in"
+)]
+mod tests {
+    use std::slice;
+
+    use rustls::{
+        ClientConfig,
+        client::ResolvesClientCert,
+        quic::{ClientConnection, KeyChange},
+        sign::{CertifiedKey, SigningKey},
+    };
+
+    use super::*;
+    use crate::{
+        Provider, Server, server::ClientCertificate, session::Event, verify::Verification,
+    };
+
+    /// Shows the certificate of one and signs by the key of another.
+    #[derive(Debug)]
+    struct Impostor(Arc<CertifiedKey>);
+
+    impl Impostor {
+        fn new(shown: &Identity, key: &Identity) -> Self {
+            let (chain, _) = credential(shown).unwrap();
+            let (_, key) = credential(key).unwrap();
+            let key: Arc<dyn SigningKey> =
+                rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
+            Self(Arc::new(CertifiedKey::new(chain, key)))
+        }
+    }
+
+    impl ResolvesClientCert for Impostor {
+        fn resolve(&self, _: &[&[u8]], _: &[rustls::SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+            Some(Arc::clone(&self.0))
+        }
+
+        fn has_certs(&self) -> bool {
+            true
+        }
+    }
+
+    /// The error of a server that asks for a certificate, if a client shows `shown` and has `key`.
+    fn refusal(shown: &Identity, key: &Identity) -> Option<Error> {
+        let identity = Identity::self_signed(&["example.com"]).unwrap();
+        let server = Server::builder(identity).provider(Provider::Rustls);
+        let server = server.client_certificate(ClientCertificate::Required);
+        let mut server = server.build().unwrap().session(&[b"h3".to_vec()]).unwrap();
+
+        let provider = provider(&crate::Cipher::ALL, &[crate::Group::X25519]).unwrap();
+        let verifier =
+            super::super::verifier::verifier(&Verification::Insecure, &provider).unwrap();
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(slice::from_ref(&&rustls::version::TLS13))
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_client_cert_resolver(Arc::new(Impostor::new(shown, key)));
+        config.alpn_protocols = vec![b"h3".to_vec()];
+        let name = "example.com".try_into().unwrap();
+        let mut client =
+            ClientConnection::new(Arc::new(config), Version::V1, name, Vec::new()).unwrap();
+
+        let (now, mut out) = (Instant::now(), Events::default());
+        server.start(now, &mut out).unwrap();
+        let (mut level, mut hello) = (Level::Initial, Vec::new());
+        client.write_hs(&mut hello);
+        server.read(level, &hello, now, &mut out).unwrap();
+        server.set_local_params(b"server", now, &mut out).unwrap();
+        let mut answers = Vec::new();
+        while let Some(event) = out.pop() {
+            let Event::Crypto { data, .. } = event else {
+                continue;
+            };
+            client.read_hs(&data).unwrap();
+            // rustls does not say where its levels part if both are there at once.
+            let mut data = Vec::new();
+            let change = client.write_hs(&mut data);
+            answers.push((level, data));
+            if let Some(KeyChange::Handshake { .. }) = change {
+                level = Level::Handshake;
+            }
+        }
+        for (level, data) in answers {
+            if let Err(e) = server.read(level, &data, now, &mut out) {
+                return Some(e);
+            }
+        }
+        assert!(server.peer_certificate().is_some());
+        None
+    }
+
+    #[test]
+    fn a_certificate_without_its_key_is_refused() {
+        let identity = || Identity::self_signed(&["client.example"]).unwrap();
+        let (one, other) = (identity(), identity());
+        assert_eq!(refusal(&one, &one), None);
+        let error = refusal(&one, &other).unwrap();
+        assert_eq!(error.alert(), 51, "decrypt_error");
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use rustls::{
-    CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore,
+    SignatureScheme,
     client::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -11,11 +12,14 @@ use rustls::{
     },
     crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
-    server::ParsedCertificate,
+    server::{
+        NoClientAuth, ParsedCertificate,
+        danger::{ClientCertVerified, ClientCertVerifier},
+    },
 };
 
 use super::provider::config_error;
-use crate::{error::Res, primitives::sha256, verify::Verification};
+use crate::{error::Res, primitives::sha256, server::ClientCertificate, verify::Verification};
 
 /// The one verifier of a configuration. It keeps no state: a verifier for each connection would lose every resumption.
 pub(super) fn verifier(
@@ -170,5 +174,73 @@ impl ServerCertVerifier for KeyHolder {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
+    }
+}
+
+/// What asks clients who they are.
+pub(super) fn client_verifier(
+    request: ClientCertificate,
+    provider: &CryptoProvider,
+) -> Arc<dyn ClientCertVerifier> {
+    let mandatory = match request {
+        ClientCertificate::NotRequested => return Arc::new(NoClientAuth),
+        ClientCertificate::Requested => false,
+        ClientCertificate::Required => true,
+    };
+    let algorithms = provider.signature_verification_algorithms;
+    Arc::new(ClientKeyHolder {
+        holder: KeyHolder {
+            algorithms,
+            pins: None,
+        },
+        mandatory,
+    })
+}
+
+/// Checks that a client holds the key of its certificate; the rest is for the host to say.
+#[derive(Debug)]
+struct ClientKeyHolder {
+    holder: KeyHolder,
+    mandatory: bool,
+}
+
+impl ClientCertVerifier for ClientKeyHolder {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        self.mandatory
+    }
+
+    fn verify_client_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.holder.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.holder.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.holder.supported_verify_schemes()
     }
 }

@@ -1,0 +1,213 @@
+//! Connections that end in every way, and of which nothing is kept.
+
+use std::time::Instant;
+
+use neqo_crypto::{
+    Client, ClientCertificate, EchKeys, Events, Group, Identity, Provider, Server, ServerBuilder,
+    Session, Verification,
+};
+
+use crate::{NAME, Seen, alpn, client_by, connect};
+
+/// Makes connections between these, a client's library and a server's, at least `count` of them.
+pub fn look([from, to]: [Provider; 2], count: usize) {
+    let pair = Pair::new(from, to);
+    let mut made = 0;
+    while made < count {
+        made += pair.established();
+        made += pair.encrypted();
+        made += pair.verified();
+        made += pair.abandoned();
+        made += pair.spoiled();
+    }
+    println!("{made} connections of {from} to {to}");
+}
+
+/// Two libraries. Its functions make connections, and give how many.
+struct Pair {
+    from: Provider,
+    to: Provider,
+    /// Has early data, and asks for a certificate.
+    server: Server,
+    /// Has none of the groups that clients send a key share of.
+    retrying: Server,
+    /// Requires a certificate.
+    demanding: Server,
+    /// What they all are.
+    identity: Identity,
+    keys: EchKeys,
+    /// Has these keys, if its library can.
+    encrypting: Option<Server>,
+}
+
+impl Pair {
+    fn new(from: Provider, to: Provider) -> Self {
+        let identity = Identity::self_signed(&[NAME]).unwrap();
+        let keys = EchKeys::generate(Provider::Nss, 1, "public.example").unwrap();
+        let server = |change: fn(ServerBuilder) -> ServerBuilder| {
+            let builder = Server::builder(identity.clone()).provider(to);
+            change(builder.enable_early_data(true))
+        };
+        let certificate = |required| {
+            let builder = server(|b| b).client_certificate(required);
+            builder.build().unwrap()
+        };
+        Self {
+            from,
+            to,
+            server: certificate(ClientCertificate::Requested),
+            retrying: server(|b| b.groups(&[Group::Secp384r1])).build().unwrap(),
+            demanding: certificate(ClientCertificate::Required),
+            encrypting: (to == Provider::Nss)
+                .then(|| server(|b| b).ech(keys.clone()).build().unwrap()),
+            identity,
+            keys,
+        }
+    }
+
+    /// From the start, resumed with early data, and with another ClientHello.
+    fn established(&self) -> usize {
+        let client = client_by(self.from);
+        let seen = connect(&mut *session(&client), &mut *serving(&self.server));
+        let token = seen.tickets.first().expect("a ticket");
+        let resumed = client.resume(NAME, &alpn(), b"client", token, Instant::now());
+        let mut resumed = resumed.unwrap();
+        connect(&mut *resumed, &mut *serving(&self.server));
+        assert!(resumed.info().unwrap().resumed());
+        connect(&mut *session(&client), &mut *serving(&self.retrying));
+        3
+    }
+
+    /// With ECH: refused, and accepted after lists that are none.
+    fn encrypted(&self) -> usize {
+        let client = client_by(self.from);
+        let mut hidden = session(&client);
+        if hidden.enable_ech(self.keys.configs()).is_err() {
+            assert_ne!(self.from, Provider::Nss);
+            return 0;
+        }
+        assert!(!finishes(
+            &mut *hidden,
+            &mut *serving(&self.server),
+            usize::MAX
+        ));
+        let Some(server) = &self.encrypting else {
+            return 1;
+        };
+        let mut hidden = session(&client);
+        for bad in [&[1][..], &[0; 40], &self.keys.configs()[..20]] {
+            hidden.enable_ech(bad).unwrap_err();
+        }
+        hidden.enable_ech(self.keys.configs()).unwrap();
+        connect(&mut *hidden, &mut *serving(server));
+        assert!(hidden.info().unwrap().ech_accepted());
+        2
+    }
+
+    /// With clients that show a certificate and verify the server's, which another server does not have.
+    fn verified(&self) -> usize {
+        let stranger = Server::builder(Identity::self_signed(&[NAME]).unwrap())
+            .provider(self.to)
+            .build()
+            .unwrap();
+        let mut made = 0;
+        for verification in [
+            Verification::PinSha256(vec![self.identity.sha256()]),
+            Verification::Roots(self.identity.chain().to_vec()),
+        ] {
+            let builder = Client::builder().provider(self.from);
+            let builder = builder.identity(Identity::self_signed(&["client.example"]).unwrap());
+            // An NSS without libpkix has no roots but its own.
+            let Ok(client) = builder.verification(verification).build() else {
+                continue;
+            };
+            let mut shown = serving(&self.demanding);
+            connect(&mut *session(&client), &mut *shown);
+            assert!(shown.peer_certificate().is_some());
+            assert!(!finishes(
+                &mut *session(&client),
+                &mut *serving(&stranger),
+                usize::MAX
+            ));
+            made += 2;
+        }
+        made
+    }
+
+    /// Left before anything, after the first ClientHello, and before the verdict.
+    fn abandoned(&self) -> usize {
+        let client = client_by(self.from);
+        drop((session(&client), serving(&self.server)));
+        let mut out = Events::default();
+        session(&client).start(Instant::now(), &mut out).unwrap();
+        let host = Client::builder().provider(self.from);
+        let host = host.verification(Verification::Host).build().unwrap();
+        assert!(!finishes(
+            &mut *session(&host),
+            &mut *serving(&self.server),
+            usize::MAX
+        ));
+        3
+    }
+
+    /// With an error somewhere.
+    fn spoiled(&self) -> usize {
+        let client = client_by(self.from);
+        let places = [10, 60, 130, 400];
+        for at in places {
+            assert!(!finishes(
+                &mut *session(&client),
+                &mut *serving(&self.server),
+                at
+            ));
+        }
+        places.len()
+    }
+}
+
+fn session(client: &Client) -> Box<dyn Session> {
+    client.session(NAME, &alpn(), b"client").unwrap()
+}
+
+fn serving(server: &Server) -> Box<dyn Session> {
+    server.session(&alpn()).unwrap()
+}
+
+/// Whether a client and a server come to an end, of whose bytes the one at `spoiled` is changed.
+fn finishes(client: &mut dyn Session, server: &mut dyn Session, spoiled: usize) -> bool {
+    let now = Instant::now();
+    let (mut c, mut s) = (Seen::default(), Seen::default());
+    let mut out = Events::default();
+    client.start(now, &mut out).unwrap();
+    server.start(now, &mut out).unwrap();
+    c.absorb(&mut out);
+    let mut carried = 0;
+    let mut carry = |data: &mut [u8]| {
+        if let Some(byte) = spoiled.checked_sub(carried).and_then(|at| data.get_mut(at)) {
+            *byte ^= 0x15;
+        }
+        carried += data.len();
+    };
+    while !c.crypto.is_empty() || !s.crypto.is_empty() {
+        for (level, mut data) in c.crypto.split_off(0) {
+            carry(&mut data);
+            let answered = s.hello;
+            if server.read(level, &data, now, &mut out).is_err() {
+                return false;
+            }
+            s.absorb(&mut out);
+            if s.hello && !answered && server.set_local_params(b"server", now, &mut out).is_err() {
+                return false;
+            }
+            s.absorb(&mut out);
+        }
+        for (level, mut data) in s.crypto.split_off(0) {
+            carry(&mut data);
+            if client.read(level, &data, now, &mut out).is_err() {
+                return false;
+            }
+            c.absorb(&mut out);
+        }
+    }
+    c.complete && s.complete
+}
