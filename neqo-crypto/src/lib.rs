@@ -20,7 +20,8 @@
 //! | encrypted `ClientHello` ([`Session::enable_ech`], [`EchKeys`]) | no | yes |
 //! | OCSP responses, certificate timestamps | sent, no | sent and shown ([`PeerChain`]) |
 //! | additional key shares | its own choice | yes |
-//! | compressed certificates, X25519MLKEM768 | no, yes | where the NSS that is loaded has them |
+//! | compressed certificates (RFC 8879) | by Brotli and zlib | by zlib, where the NSS that is loaded can |
+//! | X25519MLKEM768 | yes | where the NSS that is loaded has it |
 //! | exporter secret in the key log | yes | no |
 //! | tickets for a client that showed its certificate | yes | no |
 //!

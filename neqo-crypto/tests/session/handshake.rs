@@ -479,7 +479,7 @@ fn flight_of(client: &mut End, server: &mut End) -> Vec<u8> {
     types
 }
 
-/// Where both can, which takes a newer NSS on both sides.
+/// Where both can, which takes a newer NSS.
 fn certificates_are_compressed(p: Pair) {
     let mut client = End::client(&p.client(Verification::Insecure));
     let mut server = End::server(&p.server());

@@ -85,10 +85,9 @@ impl Pair {
 
     /// Whether both sides can compress certificates.
     pub(crate) fn compresses(self) -> bool {
-        let nss = [self.client, self.server]
+        [self.client, self.server]
             .iter()
-            .all(|p| p.to_string() == "nss");
-        nss && nss_compresses()
+            .all(|p| p.to_string() != "nss" || nss_compresses())
     }
 
     /// The groups that both sides have.

@@ -11,10 +11,18 @@ use crate::{
     wire::frame::encode,
 };
 
-/// An identity whose certificate is too long for three times a client's first flight.
+/// An identity whose certificate is too long for three times a client's first flight, compressed, too.
 fn long_identity() -> Identity {
-    let mut names: Vec<String> = (0..100)
-        .map(|i| format!("host-{i}.with-a-long-name-for-a-long-certificate.example.com"))
+    const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let mut state = 1u64;
+    let mut letter = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        char::from(LETTERS[usize::try_from(state >> 59).unwrap()])
+    };
+    let mut names: Vec<String> = (0..220)
+        .map(|_| (0..60).map(|_| letter()).collect())
         .collect();
     names.push("example.com".into());
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
