@@ -2,8 +2,10 @@
 
 mod control;
 mod goaway;
+mod malformed;
 mod messages;
 mod pair;
+mod resets;
 
 use neqo_common::{Encoder, Header, Role};
 use neqo_transport::StreamId;
@@ -15,6 +17,8 @@ use crate::{
     settings::Settings,
 };
 
+/// A client's first stream.
+pub(super) const ID: StreamId = StreamId::new(0);
 pub(super) const LIMIT: u64 = 4000;
 
 pub(super) const CONFIG: Config = Config {
@@ -57,6 +61,13 @@ impl End {
 
     pub(super) fn server() -> Self {
         Self::new(Role::Server)
+    }
+
+    /// A client whose request is out.
+    pub(super) fn requested() -> Self {
+        let mut client = Self::client();
+        assert_eq!(client.get_all(), ID);
+        client
     }
 
     /// Data arrives.
