@@ -18,5 +18,5 @@ if "$binary" leak >/dev/null 2>&1; then
 fi
 export LSAN_OPTIONS=suppressions=$PWD/nss/leaks.supp
 printf '%s\n' 'nss nss' 'nss rustls' 'rustls nss' 'rustls rustls' |
-    xargs -P "$(nproc)" -I{} sh -c "'$binary' leaks {} $connections"
+    xargs -P "$(nproc)" -I{} sh -c "'$binary' leaks {} $connections || { echo 'error: from and to: {}' >&2; exit 1; }"
 echo "no leak"

@@ -5,7 +5,7 @@ use crate::{
     client::check_alpn,
     constants::{Cipher, Group},
     ech::EchKeys,
-    error::Res,
+    error::{Error, Res},
     identity::Identity,
     keylog::KeyLog,
     provider::Provider,
@@ -109,7 +109,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets whether clients are asked for a certificate; by default they are not.
+    /// Sets whether clients are asked for a certificate; by default they are not. Not together with early data, which
+    /// comes before anyone can judge the certificate.
     pub const fn client_certificate(mut self, request: ClientCertificate) -> Self {
         self.client_certificate = request;
         self
@@ -124,9 +125,14 @@ impl ServerBuilder {
     /// Makes the configuration.
     ///
     /// # Errors
-    /// `Config` if no cipher or group is left, or the identity's key is unusable or another certificate's, or the library
-    /// lacks what is asked for.
+    /// `Config` if no cipher or group is left, or the identity's key is unusable or another certificate's, or clients are
+    /// asked for a certificate and may send early data, or the library lacks what is asked for.
     pub fn build(self) -> Res<Server> {
+        if self.settings.early_data && self.client_certificate != ClientCertificate::NotRequested {
+            return Err(Error::Config(
+                "early data comes before a client's certificate can be judged".into(),
+            ));
+        }
         Ok(Server(match self.settings.provider {
             #[cfg(feature = "rustls")]
             Provider::Rustls => Factory::Rustls(backend::rustls::ServerFactory::new(self)?),

@@ -319,7 +319,7 @@ pub struct ResumptionToken {
 
 impl ResumptionToken {
     /// The longest that a ticket lives, whatever its server says. Nor does a chain of resumptions go on for longer: so
-    /// long after the server proved who it is, it has to do so again (RFC 8446 §4.6.1).
+    /// long after the peers proved who they are, they have to do so again (RFC 8446 §4.6.1).
     pub const MAX_LIFETIME: Duration = Duration::from_hours(7 * 24);
 
     /// How long a ticket lives that came with the lifetime `said`, `age` after the server proved who it is; `None` if it

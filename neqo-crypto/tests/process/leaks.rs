@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use neqo_crypto::{
-    Client, ClientCertificate, EchKeys, Events, Group, Identity, Provider, Server, ServerBuilder,
-    Session, Verification,
+    Client, ClientCertificate, EchKeys, Events, Group, Identity, Provider, Res, Server,
+    ServerBuilder, Session, Verification,
 };
 
 use crate::{NAME, Seen, alpn, client_by, connect};
@@ -27,7 +27,7 @@ pub fn look([from, to]: [Provider; 2], count: usize) {
 struct Pair {
     from: Provider,
     to: Provider,
-    /// Has early data, and asks for a certificate.
+    /// Takes early data.
     server: Server,
     /// Has none of the groups that clients send a key share of.
     retrying: Server,
@@ -44,22 +44,17 @@ impl Pair {
     fn new(from: Provider, to: Provider) -> Self {
         let identity = Identity::self_signed(&[NAME]).unwrap();
         let keys = EchKeys::generate(Provider::Nss, 1, "public.example").unwrap();
-        let server = |change: fn(ServerBuilder) -> ServerBuilder| {
+        let server = |change: &dyn Fn(ServerBuilder) -> ServerBuilder| {
             let builder = Server::builder(identity.clone()).provider(to);
-            change(builder.enable_early_data(true))
-        };
-        let certificate = |required| {
-            let builder = server(|b| b).client_certificate(required);
-            builder.build().unwrap()
+            change(builder).build().unwrap()
         };
         Self {
             from,
             to,
-            server: certificate(ClientCertificate::Requested),
-            retrying: server(|b| b.groups(&[Group::Secp384r1])).build().unwrap(),
-            demanding: certificate(ClientCertificate::Required),
-            encrypting: (to == Provider::Nss)
-                .then(|| server(|b| b).ech(keys.clone()).build().unwrap()),
+            server: server(&|b| b.enable_early_data(true)),
+            retrying: server(&|b| b.groups(&[Group::Secp384r1])),
+            demanding: server(&|b| b.client_certificate(ClientCertificate::Required)),
+            encrypting: (to == Provider::Nss).then(|| server(&|b| b.ech(keys.clone()))),
             identity,
             keys,
         }
@@ -86,11 +81,7 @@ impl Pair {
             assert_ne!(self.from, Provider::Nss);
             return 0;
         }
-        assert!(!finishes(
-            &mut *hidden,
-            &mut *serving(&self.server),
-            usize::MAX
-        ));
+        assert!(!finishes(&mut *hidden, &mut *serving(&self.server)));
         let Some(server) = &self.encrypting else {
             return 1;
         };
@@ -104,34 +95,31 @@ impl Pair {
         2
     }
 
+    /// A client that shows a certificate.
+    fn known(&self, verification: Verification) -> Res<Client> {
+        let builder = Client::builder().provider(self.from);
+        let builder = builder.identity(Identity::self_signed(&["client.example"]).unwrap());
+        builder.verification(verification).build()
+    }
+
     /// With clients that show a certificate and verify the server's, which another server does not have.
     fn verified(&self) -> usize {
-        let stranger = Server::builder(Identity::self_signed(&[NAME]).unwrap())
-            .provider(self.to)
-            .build()
-            .unwrap();
-        let mut made = 0;
-        for verification in [
-            Verification::PinSha256(vec![self.identity.sha256()]),
-            Verification::Roots(self.identity.chain().to_vec()),
-        ] {
-            let builder = Client::builder().provider(self.from);
-            let builder = builder.identity(Identity::self_signed(&["client.example"]).unwrap());
-            // An NSS without libpkix has no roots but its own.
-            let Ok(client) = builder.verification(verification).build() else {
-                continue;
-            };
-            let mut shown = serving(&self.demanding);
-            connect(&mut *session(&client), &mut *shown);
-            assert!(shown.peer_certificate().is_some());
-            assert!(!finishes(
-                &mut *session(&client),
-                &mut *serving(&stranger),
-                usize::MAX
-            ));
-            made += 2;
+        let stranger = Identity::self_signed(&[NAME]).unwrap();
+        let stranger = Server::builder(stranger).provider(self.to).build().unwrap();
+        let pinned = self.known(Verification::PinSha256(vec![self.identity.sha256()]));
+        let mut clients = vec![pinned.unwrap()];
+        match self.known(Verification::Roots(self.identity.chain().to_vec())) {
+            Ok(client) => clients.push(client),
+            // One without libpkix has no roots but its own.
+            Err(e) => assert_eq!(self.from, Provider::Nss, "{e}"),
         }
-        made
+        for client in &clients {
+            let mut shown = serving(&self.demanding);
+            connect(&mut *session(client), &mut *shown);
+            assert!(shown.peer_certificate().is_some());
+            assert!(!finishes(&mut *session(client), &mut *serving(&stranger)));
+        }
+        2 * clients.len()
     }
 
     /// Left before anything, after the first ClientHello, and before the verdict.
@@ -142,26 +130,35 @@ impl Pair {
         session(&client).start(Instant::now(), &mut out).unwrap();
         let host = Client::builder().provider(self.from);
         let host = host.verification(Verification::Host).build().unwrap();
-        assert!(!finishes(
-            &mut *session(&host),
-            &mut *serving(&self.server),
-            usize::MAX
-        ));
+        assert!(!finishes(&mut *session(&host), &mut *serving(&self.server)));
         3
     }
 
-    /// With an error somewhere.
+    /// With one byte changed: in the ClientHello, and at the end of each message or flight of either side.
     fn spoiled(&self) -> usize {
-        let client = client_by(self.from);
-        let places = [10, 60, 130, 400];
+        let client = self.known(Verification::Insecure).unwrap();
+        let fails = |spoil: &dyn Fn(usize, &mut [u8])| {
+            let (mut client, mut server) = (session(&client), serving(&self.demanding));
+            !carried(&mut *client, &mut *server, spoil)
+        };
+        let places = [10, 60, 130, 200];
         for at in places {
-            assert!(!finishes(
-                &mut *session(&client),
-                &mut *serving(&self.server),
-                at
-            ));
+            assert!(fails(&|n, data| if n == 0 {
+                data[at] ^= 0x15;
+            }));
         }
-        places.len()
+        // The last is a ticket, at the latest, and a ticket need not be right.
+        let flights = (0..).take_while(|&flight| {
+            fails(&|n, data| {
+                if let Some(last) = data.last_mut().filter(|_| n == flight) {
+                    *last ^= 0x15;
+                }
+            })
+        });
+        let flights = flights.count();
+        // ClientHello, the server's answer, and Finished.
+        assert!(flights >= 3, "{flights}");
+        places.len() + flights + 1
     }
 }
 
@@ -173,21 +170,25 @@ fn serving(server: &Server) -> Box<dyn Session> {
     server.session(&alpn()).unwrap()
 }
 
-/// Whether a client and a server come to an end, of whose bytes the one at `spoiled` is changed.
-fn finishes(client: &mut dyn Session, server: &mut dyn Session, spoiled: usize) -> bool {
+/// Whether a client and a server come to an end.
+fn finishes(client: &mut dyn Session, server: &mut dyn Session) -> bool {
+    carried(client, server, &|_, _| ())
+}
+
+/// Whether a client and a server come to an end if `spoil` has what they say in its hands, numbered from 0.
+fn carried(
+    client: &mut dyn Session,
+    server: &mut dyn Session,
+    spoil: &dyn Fn(usize, &mut [u8]),
+) -> bool {
     let now = Instant::now();
     let (mut c, mut s) = (Seen::default(), Seen::default());
     let mut out = Events::default();
     client.start(now, &mut out).unwrap();
     server.start(now, &mut out).unwrap();
     c.absorb(&mut out);
-    let mut carried = 0;
-    let mut carry = |data: &mut [u8]| {
-        if let Some(byte) = spoiled.checked_sub(carried).and_then(|at| data.get_mut(at)) {
-            *byte ^= 0x15;
-        }
-        carried += data.len();
-    };
+    let mut count = 0..;
+    let mut carry = |data: &mut [u8]| spoil(count.next().unwrap(), data);
     while !c.crypto.is_empty() || !s.crypto.is_empty() {
         for (level, mut data) in c.crypto.split_off(0) {
             carry(&mut data);

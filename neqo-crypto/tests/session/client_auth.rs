@@ -1,12 +1,14 @@
 //! Clients that are asked who they are.
 
-use neqo_crypto::{Client, ClientCertificate, Identity, Server, Verification};
+use neqo_crypto::{Client, ClientCertificate, Error, Identity, Level, Server, Verification};
 
-use crate::pair::{End, Failed, Pair, agreed, client_of, connected, every_pair, handshake};
+use crate::pair::{End, Failed, Pair, agreed, client_of, connected, every_pair, handshake, join};
 
 every_pair! {
     shown,
     shown_once_for_all_that_resume,
+    compressed,
+    no_early_data,
     not_shown,
     required,
     not_asked,
@@ -37,7 +39,7 @@ fn shown(p: Pair) {
     }
 }
 
-/// A resumed session is that of the client which showed the certificate, and of no other.
+/// A resumed session is that of the client which showed the certificate.
 fn shown_once_for_all_that_resume(p: Pair) {
     let (c, identity) = with_identity(p);
     let server = server(p, ClientCertificate::Required);
@@ -52,6 +54,39 @@ fn shown_once_for_all_that_resume(p: Pair) {
     assert!(end.session.info().unwrap().resumed());
     let chain = end.session.peer_certificate().unwrap();
     assert_eq!(chain.certs(), identity.chain());
+}
+
+/// Its certificate is compressed like a server's, for a library that can have it so.
+fn compressed(p: Pair) {
+    let (c, identity) = with_identity(p);
+    let mut server = End::server(&server(p, ClientCertificate::Required));
+    let mut client = End::client(&c);
+    client.start().unwrap();
+    server.start().unwrap();
+    for (from, to) in [(0, 1), (1, 0)] {
+        let ends = [&mut client, &mut server];
+        while let Some((level, data)) = ends[from].outbox.pop_front() {
+            ends[to].read(level, &data).unwrap();
+        }
+    }
+    let flight = client.waiting(Level::Handshake);
+    if p.client_is_nss() || p.server_is_nss() {
+        assert!([11, 25].contains(&flight[0]), "{flight:?}");
+    } else {
+        assert_eq!(flight, [25, 15, 20]);
+    }
+    join(&mut client, &mut server).unwrap();
+    let chain = server.session.peer_certificate().unwrap();
+    assert_eq!(chain.certs(), identity.chain());
+}
+
+/// What comes early would come before anyone can judge a certificate.
+fn no_early_data(p: Pair) {
+    for request in [ClientCertificate::Requested, ClientCertificate::Required] {
+        let builder = p.server_builder().enable_early_data(true);
+        let refused = builder.client_certificate(request).build();
+        assert!(matches!(refused, Err(Error::Config(_))));
+    }
 }
 
 fn not_shown(p: Pair) {

@@ -286,6 +286,18 @@ impl End {
         self.secrets.contains_key(&(level, direction))
     }
 
+    /// The types of the messages of a level that wait to be carried.
+    pub(crate) fn waiting(&self, level: Level) -> Vec<u8> {
+        let of_level = self.outbox.iter().filter(|(l, _)| *l == level);
+        let flight: Vec<u8> = of_level.flat_map(|(_, data)| data.clone()).collect();
+        let (mut types, mut rest) = (Vec::new(), &flight[..]);
+        while let [kind, a, b, c, body @ ..] = rest {
+            types.push(*kind);
+            rest = &body[usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c)..];
+        }
+        types
+    }
+
     pub(crate) fn exported(&self) -> Res<[u8; 40]> {
         let mut out = [0; 40];
         self.session

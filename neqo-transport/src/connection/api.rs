@@ -224,7 +224,7 @@ impl Connection {
         self.handshake.session.info()
     }
 
-    /// The server's certificate chain, at a client.
+    /// The peer's certificate chain: the server's at a client, at a server the client's if it was asked and showed one.
     #[must_use]
     pub fn peer_certificate(&self) -> Option<&PeerChain> {
         self.handshake.session.peer_certificate()

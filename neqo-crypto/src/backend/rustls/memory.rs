@@ -4,42 +4,44 @@
 //! data cannot be replayed (hardening A30).
 
 use std::{
-    collections::{HashMap, VecDeque},
     fmt::{self, Debug, Formatter},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use rustls::server::StoresServerSessions;
 use zeroize::Zeroizing;
 
+use super::bounded::Bounded;
 use crate::session::ResumptionToken;
 
 /// Sessions that a server remembers; the oldest goes when one more comes.
 const MAX_REMEMBERED: usize = 4096;
-/// The lifetime that rustls gives tickets of sessions that are remembered.
+/// The largest that it remembers, in bytes: what makes them large is a client's certificates.
+const MAX_SESSION: usize = 8192;
+/// The lifetime that rustls gives tickets of sessions that are remembered, and does not look at again.
 const TICKET_LIFETIME: Duration = Duration::from_hours(24);
 
 struct Remembered {
     session: Zeroizing<Vec<u8>>,
     /// When the peers proved who they are.
     proved: Instant,
+    /// When the ticket was made.
+    made: Instant,
 }
 
 /// The sessions of a server configuration.
-#[derive(Default)]
-pub(super) struct Memory(Mutex<Sessions>);
+pub(super) struct Memory(Mutex<Bounded<Vec<u8>, Remembered>>);
 
-#[derive(Default)]
-struct Sessions {
-    by_id: HashMap<Vec<u8>, Remembered>,
-    // Taken ones, too, until their turn comes.
-    order: VecDeque<Vec<u8>>,
+impl Default for Memory {
+    fn default() -> Self {
+        Self(Mutex::new(Bounded::new(MAX_REMEMBERED)))
+    }
 }
 
 impl Memory {
-    fn lock(&self) -> MutexGuard<'_, Sessions> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn with<T>(&self, f: impl FnOnce(&mut Bounded<Vec<u8>, Remembered>) -> T) -> T {
+        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The memory as a connection of `now` sees it.
@@ -60,7 +62,7 @@ impl Debug for Memory {
 
 /// One connection's part in it.
 ///
-/// What it adds is as old as what it took: after a week the peers have to prove again who they are (RFC 8446,
+/// What it adds is as old as what it resumed: after a week the peers have to prove again who they are (RFC 8446,
 /// Section 4.6.1).
 #[derive(Debug)]
 pub(super) struct Recall {
@@ -71,28 +73,33 @@ pub(super) struct Recall {
 }
 
 impl Recall {
-    fn proved(&self) -> MutexGuard<'_, Instant> {
-        self.proved.lock().unwrap_or_else(PoisonError::into_inner)
+    fn set_proved(&self, at: Instant) {
+        *self.proved.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    }
+
+    /// What was taken was not resumed: the peers prove now who they are.
+    pub(super) fn full_handshake(&self) {
+        self.set_proved(self.now);
     }
 }
 
 impl StoresServerSessions for Recall {
     fn put(&self, id: Vec<u8>, session: Vec<u8>) -> bool {
         let session = Zeroizing::new(session);
-        let proved = *self.proved();
+        let proved = *self.proved.lock().unwrap_or_else(PoisonError::into_inner);
         let age = self.now.saturating_duration_since(proved);
-        if age + TICKET_LIFETIME > ResumptionToken::MAX_LIFETIME {
-            return false;
+        let remember =
+            session.len() <= MAX_SESSION && age + TICKET_LIFETIME <= ResumptionToken::MAX_LIFETIME;
+        if remember {
+            let made = self.now;
+            let remembered = Remembered {
+                session,
+                proved,
+                made,
+            };
+            self.memory.with(|m| m.insert(id, remembered));
         }
-        let mut sessions = self.memory.lock();
-        if sessions.order.len() >= MAX_REMEMBERED
-            && let Some(oldest) = sessions.order.pop_front()
-        {
-            sessions.by_id.remove(&oldest);
-        }
-        sessions.order.push_back(id.clone());
-        sessions.by_id.insert(id, Remembered { session, proved });
-        true
+        remember
     }
 
     /// Nothing: TLS 1.3 takes.
@@ -101,8 +108,11 @@ impl StoresServerSessions for Recall {
     }
 
     fn take(&self, id: &[u8]) -> Option<Vec<u8>> {
-        let found = self.memory.lock().by_id.remove(id)?;
-        *self.proved() = found.proved;
+        let found = self.memory.with(|m| m.take(&id.to_vec()))?;
+        if self.now.saturating_duration_since(found.made) > TICKET_LIFETIME {
+            return None;
+        }
+        self.set_proved(found.proved);
         Some(found.session.to_vec())
     }
 
@@ -134,16 +144,26 @@ mod tests {
     }
 
     #[test]
-    fn bounded() {
+    fn a_ticket_expires_whatever_the_client_says() {
+        let memory = Arc::new(Memory::default());
+        let now = Instant::now();
+        for (n, late) in [Duration::ZERO, Duration::from_secs(1)]
+            .into_iter()
+            .enumerate()
+        {
+            assert!(memory.at(now).put(id(n), Vec::new()));
+            let taken = memory.at(now + TICKET_LIFETIME + late).take(&id(n));
+            assert_eq!(taken.is_some(), late.is_zero());
+        }
+    }
+
+    #[test]
+    fn no_large_sessions() {
         let memory = Arc::new(Memory::default());
         let recall = memory.at(Instant::now());
-        for n in 0..=MAX_REMEMBERED {
-            assert!(recall.put(id(n), Vec::new()));
-        }
-        assert_eq!(recall.take(&id(0)), None);
-        assert!(recall.take(&id(1)).is_some());
-        assert!(recall.take(&id(MAX_REMEMBERED)).is_some());
-        assert_eq!(memory.lock().order.len(), MAX_REMEMBERED);
+        assert!(recall.put(id(0), vec![0; MAX_SESSION]));
+        assert!(!recall.put(id(1), vec![0; MAX_SESSION + 1]));
+        assert_eq!(recall.take(&id(1)), None);
     }
 
     #[test]
@@ -161,7 +181,7 @@ mod tests {
         let recall = memory.at(now);
         assert!(recall.take(&id(6)).is_some());
         assert!(!recall.put(id(7), Vec::new()));
-        // A full handshake begins another.
-        assert!(memory.at(now).put(id(8), Vec::new()));
+        recall.full_handshake();
+        assert!(recall.put(id(8), Vec::new()));
     }
 }

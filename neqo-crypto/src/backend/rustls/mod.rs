@@ -7,6 +7,7 @@
 //! file of `SSLKEYLOGFILE` is written there too. Resumption survives the cloning: for that rustls compares the verifier
 //! and the source of client certificates by address, and clones share both.
 
+mod bounded;
 mod capture;
 mod client;
 mod engine;

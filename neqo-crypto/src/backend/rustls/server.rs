@@ -13,7 +13,7 @@ use super::{
     super::first_flight::{FirstFlight, Hello},
     capture::Capture,
     engine::Engine,
-    memory::Memory,
+    memory::{Memory, Recall},
     provider::{config_error, provider},
     verifier::client_verifier,
 };
@@ -81,6 +81,7 @@ impl ServerFactory {
             alpn: alpn.to_vec(),
             state: State::Idle,
             hello: Hello::default(),
+            recall: None,
             info: None,
             chain: None,
         })
@@ -115,17 +116,20 @@ struct ServerSession {
     alpn: Vec<Vec<u8>>,
     state: State,
     hello: Hello,
+    recall: Option<Arc<Recall>>,
     info: Option<Info>,
     chain: Option<PeerChain>,
 }
 
 impl ServerSession {
-    fn begin(&self, params: &[u8], now: Instant) -> Res<Engine> {
+    fn begin(&mut self, params: &[u8], now: Instant) -> Res<Engine> {
         let secrets = Arc::new(Capture::new(self.shared.key_log.clone()));
         let mut config = self.shared.config.clone();
         config.alpn_protocols.clone_from(&self.alpn);
         config.key_log = Arc::<Capture>::clone(&secrets);
-        config.session_storage = Arc::new(self.shared.memory.at(now));
+        let recall = Arc::new(self.shared.memory.at(now));
+        config.session_storage = Arc::<Recall>::clone(&recall);
+        self.recall = Some(recall);
         let conn = ServerConnection::new(Arc::new(config), Version::V1, params.to_vec())
             .map_err(config_error)?;
         Ok(Engine::new(Connection::Server(conn), Role::Server, secrets))
@@ -150,6 +154,11 @@ impl ServerSession {
         if self.info.is_none() && engine.conn().alpn_protocol().is_some() {
             let early = engine.conn().zero_rtt_keys().is_some();
             engine.early_secret(out)?;
+            if let Some(recall) = self.recall.take()
+                && !engine.resumed()
+            {
+                recall.full_handshake();
+            }
             self.info = Some(engine.info(early, self.hello.server_name.clone())?);
         }
         engine.drive(out)?;
@@ -251,17 +260,17 @@ mod tests {
         Provider, Server, server::ClientCertificate, session::Event, verify::Verification,
     };
 
-    /// Shows the certificate of one and signs by the key of another.
+    /// Shows any certificates and signs by any key.
     #[derive(Debug)]
     struct Impostor(Arc<CertifiedKey>);
 
     impl Impostor {
-        fn new(shown: &Identity, key: &Identity) -> Self {
-            let (chain, _) = credential(shown).unwrap();
+        fn new(shown: &[&Identity], key: &Identity) -> Self {
+            let chain = shown.iter().flat_map(|i| credential(i).unwrap().0);
             let (_, key) = credential(key).unwrap();
             let key: Arc<dyn SigningKey> =
                 rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
-            Self(Arc::new(CertifiedKey::new(chain, key)))
+            Self(Arc::new(CertifiedKey::new(chain.collect(), key)))
         }
     }
 
@@ -276,7 +285,7 @@ mod tests {
     }
 
     /// The error of a server that asks for a certificate, if a client shows `shown` and has `key`.
-    fn refusal(shown: &Identity, key: &Identity) -> Option<Error> {
+    fn refusal(shown: &[&Identity], key: &Identity) -> Option<Error> {
         let identity = Identity::self_signed(&["example.com"]).unwrap();
         let server = Server::builder(identity).provider(Provider::Rustls);
         let server = server.client_certificate(ClientCertificate::Required);
@@ -329,8 +338,27 @@ mod tests {
     fn a_certificate_without_its_key_is_refused() {
         let identity = || Identity::self_signed(&["client.example"]).unwrap();
         let (one, other) = (identity(), identity());
-        assert_eq!(refusal(&one, &one), None);
-        let error = refusal(&one, &other).unwrap();
+        assert_eq!(refusal(&[&one], &one), None);
+        let error = refusal(&[&one], &other).unwrap();
         assert_eq!(error.alert(), 51, "decrypt_error");
+    }
+
+    #[test]
+    fn long_chains_are_refused() {
+        let short = Identity::self_signed(&["client.example"]).unwrap();
+        let names: Vec<_> = (0..300)
+            .map(|i| format!("a-client-of-many-names-{i}.client.example"))
+            .collect();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let long = Identity::self_signed(&names).unwrap();
+        assert!((8 << 10..16 << 10).contains(&long.chain()[0].len()));
+        for (chain, bad) in [
+            (vec![&short; 10], false),
+            (vec![&short; 11], true),
+            (vec![&short, &long], false),
+            (vec![&short, &long, &long], true),
+        ] {
+            assert_eq!(refusal(&chain, &short).is_some(), bad, "{}", chain.len());
+        }
     }
 }

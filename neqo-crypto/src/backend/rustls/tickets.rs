@@ -4,7 +4,7 @@
 //! and the token that a host gets is a name for one of them.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     fmt::{self, Debug, Formatter},
     mem,
     sync::{Mutex, PoisonError},
@@ -17,6 +17,7 @@ use rustls::{
     pki_types::ServerName,
 };
 
+use super::bounded::Bounded;
 use crate::{
     error::{Error, Res},
     primitives::random,
@@ -39,37 +40,31 @@ struct Remembered {
 }
 
 /// The tickets of all connections of a client configuration.
-#[derive(Default)]
-pub(super) struct TicketCache(Mutex<Tickets>);
+pub(super) struct TicketCache(Mutex<Bounded<Id, Remembered>>);
 
-#[derive(Default)]
-struct Tickets {
-    by_id: HashMap<Id, Remembered>,
-    // Taken ones, too, until their turn comes.
-    order: VecDeque<Id>,
+impl Default for TicketCache {
+    fn default() -> Self {
+        Self(Mutex::new(Bounded::new(MAX_REMEMBERED)))
+    }
 }
 
 impl TicketCache {
+    fn with<T>(&self, f: impl FnOnce(&mut Bounded<Id, Remembered>) -> T) -> T {
+        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn insert(&self, remembered: Remembered) -> Id {
         let mut id = Id::default();
         random(&mut id);
-        let mut tickets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if tickets.order.len() >= MAX_REMEMBERED
-            && let Some(oldest) = tickets.order.pop_front()
-        {
-            tickets.by_id.remove(&oldest);
-        }
-        tickets.order.push_back(id);
-        tickets.by_id.insert(id, remembered);
+        self.with(|t| t.insert(id, remembered));
         id
     }
 
     /// What a session with `server_name` may resume. A ticket is used once (RFC 8446 §C.4), even if in vain.
     pub(super) fn take(&self, token: &[u8], server_name: &ServerName<'_>) -> SessionTickets {
-        let mut tickets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let found = Id::try_from(token)
             .ok()
-            .and_then(|id| tickets.by_id.remove(&id))
+            .and_then(|id| self.with(|t| t.take(&id)))
             .filter(|r| r.server_name == *server_name);
         SessionTickets(Mutex::new(match found {
             Some(r) => Slot {

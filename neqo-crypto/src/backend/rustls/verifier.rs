@@ -1,6 +1,6 @@
-//! The verifiers behind [`Verification`].
+//! The verifiers behind [`Verification`] and [`ClientCertificate`].
 
-use std::sync::Arc;
+use std::{error::Error as StdError, sync::Arc};
 
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore,
@@ -129,6 +129,15 @@ impl ServerCertVerifier for GivenRoots {
 #[error("the certificate is not one of those pinned")]
 struct NotPinned;
 
+/// Why a client's certificates are refused.
+#[derive(Debug, thiserror::Error)]
+#[error("too many certificates, or too long")]
+struct TooLong;
+
+fn refused(reason: impl StdError + Send + Sync + 'static) -> Error {
+    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(reason))))
+}
+
 /// Checks that the peer holds the key of its certificate, and of the certificate only its hash, if anything.
 #[derive(Debug)]
 struct KeyHolder {
@@ -148,8 +157,7 @@ impl ServerCertVerifier for KeyHolder {
         if let Some(pins) = &self.pins
             && !pins.contains(&sha256(end_entity))
         {
-            let reason = CertificateError::Other(OtherError(Arc::new(NotPinned)));
-            return Err(Error::InvalidCertificate(reason));
+            return Err(refused(NotPinned));
         }
         Ok(ServerCertVerified::assertion())
     }
@@ -197,6 +205,11 @@ pub(super) fn client_verifier(
     })
 }
 
+/// Certificates that a client may show: anyone can, and they are kept as long as it can resume.
+const MAX_CLIENT_CERTIFICATES: usize = 10;
+/// How long they may be together, in bytes.
+const MAX_CLIENT_CHAIN: usize = 16 << 10;
+
 /// Checks that a client holds the key of its certificate; the rest is for the host to say.
 #[derive(Debug)]
 struct ClientKeyHolder {
@@ -215,10 +228,16 @@ impl ClientCertVerifier for ClientKeyHolder {
 
     fn verify_client_cert(
         &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
         _now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
+        let len = intermediates
+            .iter()
+            .fold(end_entity.len(), |n, c| n + c.len());
+        if intermediates.len() >= MAX_CLIENT_CERTIFICATES || len > MAX_CLIENT_CHAIN {
+            return Err(refused(TooLong));
+        }
         Ok(ClientCertVerified::assertion())
     }
 
