@@ -98,7 +98,7 @@ impl Pair {
     /// A client that shows a certificate.
     fn known(&self, verification: Verification) -> Res<Client> {
         let builder = Client::builder().provider(self.from);
-        let builder = builder.identity(Identity::self_signed(&["client.example"]).unwrap());
+        let builder = builder.identity(Identity::self_signed(&["client.example"])?);
         builder.verification(verification).build()
     }
 
