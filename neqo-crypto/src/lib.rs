@@ -34,6 +34,11 @@
 //! `neqo-crypto/nss/allocations.sh` for allocations for packets inside NSS, and `neqo-crypto/nss/newer.sh` runs the tests
 //! with the NSS of Debian's Firefox.
 //!
+//! A crate outside of this workspace that turns `nss` on has to say two things for itself, because cargo reads neither from
+//! a dependency: in its `.cargo/config.toml` where NSS is, `NSS_DIR = "…/neqo-crypto/nss/system"` under `[env]` for the
+//! system's; and in its `Cargo.toml`, `debug = false` under `[profile.dev.package.nss-gk-api]`, or nss-gk-api asks for the
+//! static libraries of a build from source.
+//!
 //! # Structure
 //!
 //! | module | what it owns |

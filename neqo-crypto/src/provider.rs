@@ -1,5 +1,7 @@
 //! The choice of a TLS library, by value.
 
+use crate::error::Res;
+
 /// A TLS library that sessions stand on. All of those compiled in can be used side by side.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, strum::Display, strum::EnumString, strum::IntoStaticStr,
@@ -22,6 +24,27 @@ impl Provider {
         #[cfg(feature = "nss")]
         Self::Nss,
     ];
+
+    /// Starts the library, so that what is wrong with it is known before anything else is done. Whoever leaves it out has
+    /// it started when it is first needed.
+    ///
+    /// # Errors
+    /// Like `init`, with NSS; none with rustls.
+    #[cfg_attr(
+        not(feature = "nss"),
+        expect(
+            clippy::missing_const_for_fn,
+            reason = "NSS is started by what is not const"
+        )
+    )]
+    pub fn start(self) -> Res<()> {
+        match self {
+            #[cfg(feature = "rustls")]
+            Self::Rustls => Ok(()),
+            #[cfg(feature = "nss")]
+            Self::Nss => crate::init(),
+        }
+    }
 }
 
 /// rustls if it is compiled in.
@@ -43,6 +66,7 @@ mod tests {
         assert_eq!(Provider::ALL.first(), Some(&Provider::default()));
         for &p in Provider::ALL {
             assert_eq!(p.to_string().parse(), Ok(p));
+            assert_eq!(p.start(), Ok(()));
         }
         assert!("openssl".parse::<Provider>().is_err());
     }

@@ -262,7 +262,8 @@ impl PeerChain {
         self
     }
 
-    /// The OCSP response (DER, RFC 6960) that the peer stapled. rustls does not show it.
+    /// The OCSP response (DER, RFC 6960) that the peer stapled. rustls shows it to the one verifier of a configuration,
+    /// which cannot tell whose it is; so it is not here.
     #[must_use]
     pub fn ocsp_response(&self) -> Option<&[u8]> {
         self.ocsp.as_deref()
@@ -305,7 +306,8 @@ impl Debug for PeerChain {
 /// What a client needs to resume a session. Opaque; good once.
 ///
 /// A token of NSS is whole: it resumes in another process too. It holds the session's secret, and the server's chain as it
-/// was verified: keep it like a key, where nobody else reads or writes.
+/// was verified: keep it like a key, where nobody else reads or writes. To be kept are the bytes, the early data flag,
+/// and the expiry as a time of day (an `Instant` means nothing to another process); [`ResumptionToken::new`] takes them.
 /// A token of rustls refers to state inside the [`Client`](crate::Client) that made it (rustls does not let
 /// its secrets be written out), so it is worth nothing to another client or another process: it leads to a full
 /// handshake there.

@@ -6,6 +6,9 @@ use super::{args::TrustArgs, error::Error};
 
 /// Makes the TLS configuration. Without options the platform decides; secrets are logged where SSLKEYLOGFILE says.
 pub fn tls(args: &TrustArgs, provider: Provider) -> Result<Client, Error> {
+    provider
+        .start()
+        .map_err(|e| Error::Usage(format!("--tls {provider}: {e}")))?;
     let verification = verification(args)?;
     let key_log = KeyLog::from_env().map_err(|e| {
         Error::Usage(format!(

@@ -2,6 +2,8 @@
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
+use neqo_crypto::Provider;
+
 /// A reason not to start or not to go on.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -30,6 +32,14 @@ pub enum Error {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// The TLS library cannot be used.
+    #[error("--tls {library}: {reason}")]
+    Tls {
+        /// Which.
+        library: Provider,
+        /// Why.
+        reason: String,
     },
     /// The certificate or its key cannot be used.
     #[error(

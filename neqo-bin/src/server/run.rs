@@ -41,6 +41,10 @@ pub struct Bound {
 impl Bound {
     /// Does everything that can fail at the start.
     pub async fn new(args: Cli) -> Result<Self, Error> {
+        args.tls.start().map_err(|e| Error::Tls {
+            library: args.tls,
+            reason: e.to_string(),
+        })?;
         let service = Service::new(args.root.as_deref()).map_err(|source| Error::Root {
             path: args.root.as_deref().unwrap_or_else(|| Path::new("")).into(),
             source,

@@ -9,6 +9,7 @@
 mod ech;
 #[cfg(all(unix, feature = "nss"))]
 mod host;
+mod pairs;
 
 use std::{
     fs,
@@ -46,16 +47,22 @@ impl Server {
     }
 
     fn start_on(args: &[&str], listen: &[&str]) -> Self {
+        Self::start_with(args, listen, |_| ())
+    }
+
+    /// The same after a `change` of the command.
+    fn start_with(args: &[&str], listen: &[&str], change: impl FnOnce(&mut Command)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("www")).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_neqo-server"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_neqo-server"));
+        command
             .args(args)
             .arg("--root")
             .arg(dir.path().join("www"))
             .args(listen)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .stdout(Stdio::piped());
+        change(&mut command);
+        let mut child = command.spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut line = || {
             let mut line = String::new();
