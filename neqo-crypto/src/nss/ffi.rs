@@ -294,7 +294,6 @@ pub(super) struct SSLAntiReplayContext {
 }
 
 unsafe extern "C" {
-    pub(super) fn NSS_VersionCheck(version: *const c_char) -> PRBool;
     pub(super) fn NSS_GetVersion() -> *const c_char;
     pub(super) fn NSS_IsInitialized() -> PRBool;
     pub(super) fn NSS_Initialize(
