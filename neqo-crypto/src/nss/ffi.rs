@@ -232,6 +232,16 @@ impl CERTValOutParam {
     pub(super) const fn end() -> Self {
         Self(CERTValInParam::end())
     }
+
+    /// Has a pointer put here.
+    pub(super) const fn wanted(kind: c_int) -> Self {
+        Self(CERTValInParam::pointer(kind, null()))
+    }
+
+    /// The pointer that was put here; it is the caller's now.
+    pub(super) const fn pointer(self) -> *mut c_void {
+        self.0.pointer.cast_mut()
+    }
 }
 
 /// The beginning of `SECMODModule`.
@@ -442,6 +452,7 @@ unsafe extern "C" {
         parent: *mut SECMODModule,
         recurse: PRBool,
     ) -> *mut SECMODModule;
+    pub(super) fn SECMOD_DestroyModule(module: *mut SECMODModule);
     pub(super) fn PK11_SignatureLen(key: *mut SECKEYPrivateKey) -> c_int;
     pub(super) fn PK11_Sign(
         key: *mut SECKEYPrivateKey,
