@@ -17,7 +17,10 @@ use super::{
     agent::tests::turn,
     certs::Credential,
     check,
-    ffi::{self, NSS_Initialize, NSS_IsInitialized, NSS_SetDomesticPolicy},
+    ffi::{
+        self, NSS_Initialize, NSS_IsInitialized, NSS_SetDomesticPolicy, NSS_Shutdown,
+        SSL_ShutdownServerSessionIDCache,
+    },
     init, init_db,
 };
 use crate::{Client, Error, Event, Events, Identity, Provider, Server, Verification};
@@ -102,6 +105,13 @@ fn host(dir: &Path) {
     assert_ne!(unsafe { NSS_IsInitialized() }, 0);
     Credential::find("key").unwrap();
     connect(&Identity::nss_nickname("key").unwrap());
+
+    // NSS refuses to end while anything of it is in use.
+    // SAFETY: nobody uses NSS any more.
+    unsafe {
+        check(SSL_ShutdownServerSessionIDCache(), "the servers' end").unwrap();
+        check(NSS_Shutdown(), "the host's end").unwrap();
+    }
 }
 
 /// A handshake of a client that knows the certificate of `identity`.

@@ -19,6 +19,10 @@ use crate::{
 /// What the NSS of this process can do. It is loaded at run time, so it may be newer than the one that was compiled
 /// against.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "answers to independent questions, not states"
+)]
 pub struct Capabilities {
     version: String,
     groups: Vec<Group>,

@@ -314,6 +314,10 @@ unsafe extern "C" {
         flags: c_uint,
     ) -> SECStatus;
     pub(super) fn NSS_SetDomesticPolicy() -> SECStatus;
+    #[cfg(test)]
+    pub(super) fn NSS_Shutdown() -> SECStatus;
+    #[cfg(test)]
+    pub(super) fn SSL_ShutdownServerSessionIDCache() -> SECStatus;
 
     pub(super) fn PR_GetError() -> c_int;
     pub(super) fn PR_SetError(code: c_int, os: c_int);

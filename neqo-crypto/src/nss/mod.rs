@@ -111,7 +111,8 @@ enum Started {
 /// Starts NSS without a database, unless it was started before, be it by the host itself.
 ///
 /// Every session calls it. NSS has to stay up as long as there is anything of this crate: it is never shut down here, and
-/// a host that does so ends its connections before.
+/// a host that does so drops everything before, and has NSS forget sessions (`SSL_ShutdownServerSessionIDCache`) if there
+/// was a [`Server`](crate::Server).
 ///
 /// # Errors
 /// `Library` if NSS cannot start, or is older than 3.87; it says what to do.
