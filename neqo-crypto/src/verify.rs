@@ -12,7 +12,8 @@ pub enum Verification {
     //= rfc9001#section-4.4
     //# A client MUST authenticate the identity of the server.
     /// By the operating system's verifier and roots. The default: without a word from the host nobody is trusted who
-    /// the system does not trust (hardening A31).
+    /// the system does not trust (hardening A31). With NSS, that is by the roots in its module `libnssckbi` and in the
+    /// database that is open, and without Mozilla's dates of partial distrust.
     #[default]
     Platform,
     /// By a path to one of these certificates (DER), and none else.

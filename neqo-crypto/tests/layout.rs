@@ -86,7 +86,8 @@ impl Machine {
         for tool in TOOLS {
             symlink(program(tool), at("bin").join(tool)).unwrap();
         }
-        let functions = pkg_config(dir.path(), layout) + "ldconfig() { :; }\n";
+        let root = format!("ROOT='{}'\n", dir.path().display());
+        let functions = root + &pkg_config(dir.path(), layout) + "ldconfig() { :; }\n";
         Self { dir, functions }
     }
 
@@ -106,6 +107,11 @@ impl Machine {
         self
     }
 
+    fn and(self, dir: &str, file: &str) -> Self {
+        write(&self.at(dir).join(file), file);
+        self
+    }
+
     /// Runs the script as nss-gk-api does.
     fn run(&self) -> Output {
         let functions = self.at("functions");
@@ -116,6 +122,7 @@ impl Machine {
             .env("PATH", self.at("bin"))
             .env("BASH_ENV", functions)
             .env_remove("LIBCLANG_PATH")
+            .env_remove("LLVM_CONFIG_PATH")
             .output()
             .unwrap()
     }
@@ -271,10 +278,60 @@ fn libclang_elsewhere() {
     // A list as long as a large machine's, with libclang at its head.
     let list = "ldconfig() { echo 'libclang-14.so.1 (libc6,x86-64)'; for ((n = 0; n < 20000; n++)); do \
         echo \"lib$n.so (libc6,x86-64)\"; done; }";
-    for function in [list, "llvm-config() { :; }", "LIBCLANG_PATH=/opt/llvm"] {
-        let machine = Machine::new(&DEBIAN).without(DEBIAN.clang);
-        machine.with(function).works();
+    Machine::new(&DEBIAN)
+        .without(DEBIAN.clang)
+        .with(list)
+        .works();
+    for file in ["libclang.so", "libclang.so.18.1", "libclang-14.so.1"] {
+        let dir = "opt/a place/lib";
+        let machine = || Machine::new(&DEBIAN).without(DEBIAN.clang).and(dir, file);
+        for variable in [
+            "$ROOT/opt/a place/lib",
+            &format!("$ROOT/opt/a place/lib/{file}"),
+        ] {
+            machine()
+                .with(&format!("LIBCLANG_PATH=\"{variable}\""))
+                .works();
+        }
+        let function = "llvm-config() { [[ $* == --libdir ]] && echo \"$ROOT/opt/a place/lib\"; }";
+        machine().with(function).works();
+        machine()
+            .with(&function.replace("llvm-config", "llvm-config-18"))
+            .with("LLVM_CONFIG_PATH=llvm-config-18")
+            .works();
     }
+}
+
+/// What looks like libclang, and is not.
+#[test]
+fn no_libclang_elsewhere() {
+    let dir = "opt/llvm";
+    for file in ["libclang-cpp.so.14", "libclang.a", "libLLVM-14.so"] {
+        for function in [
+            "LIBCLANG_PATH=$ROOT/opt/llvm",
+            &format!("LIBCLANG_PATH=$ROOT/opt/llvm/{file}"),
+            "llvm-config() { echo \"$ROOT/opt/llvm\"; }",
+            &format!("ldconfig() {{ echo '{file} (libc6,x86-64)'; }}"),
+        ] {
+            let machine = Machine::new(&DEBIAN).without(DEBIAN.clang).and(dir, file);
+            machine.with(function).refuses("libclang");
+        }
+    }
+    for function in [
+        "LIBCLANG_PATH=/opt/no-such-llvm",
+        "LIBCLANG_PATH=",
+        "llvm-config() { :; }",
+        "llvm-config() { echo /opt/no-such-llvm; }",
+        "llvm-config() { return 1; }",
+    ] {
+        let machine = Machine::new(&DEBIAN).without(DEBIAN.clang);
+        machine.with(function).refuses("libclang");
+    }
+    // Where LIBCLANG_PATH is wrong, clang-sys does not look elsewhere.
+    let machine = Machine::new(&DEBIAN).with("LIBCLANG_PATH=/opt/no-such-llvm");
+    machine.refuses(
+        "libclang, to read the headers of NSS, and LIBCLANG_PATH (/opt/no-such-llvm) names none;",
+    );
 }
 
 /// A host's own `NSS_DIR` wins over cargo's configuration, which would have to say so if it was not to.

@@ -13,13 +13,39 @@ refuse() {
     exit 1
 }
 
-# As clang-sys looks for it: by LIBCLANG_PATH, by the loader, by llvm-config, in the usual places.
+# The names that clang-sys takes for it.
+is_libclang() {
+    [[ -f $1 ]] || return
+    case ${1##*/} in
+        *-cpp.*) return 1 ;;
+        libclang.so | libclang.so.* | libclang-*.so | libclang-*.so.*) ;;
+        *) return 1 ;;
+    esac
+}
+
+# True if one of the arguments is libclang, or a directory that has it.
+libclang_in() {
+    local place file
+    for place in "$@"; do
+        [[ -n $place ]] || continue
+        for file in "$place" "$place"/libclang*.so*; do
+            is_libclang "$file" && return
+        done
+    done
+    return 1
+}
+
+# As clang-sys looks for it: by LIBCLANG_PATH, and if that is set nowhere else; by the loader, by llvm-config, in the
+# usual places.
 has_libclang() {
-    [[ -n ${LIBCLANG_PATH:-} ]] && return
+    if [[ -n ${LIBCLANG_PATH+set} ]]; then
+        libclang_in "$LIBCLANG_PATH"
+        return
+    fi
     # Not -q: it would end the list early, and a writer that is cut off counts as a failure.
-    { ldconfig -p || /sbin/ldconfig -p; } 2>/dev/null | grep 'libclang[-.]' >/dev/null && return
-    command -v llvm-config >/dev/null && return
-    compgen -G '/usr/lib*/llvm*/lib*/libclang[-.]*' >/dev/null || compgen -G '/usr/lib*/libclang[-.]*' >/dev/null
+    { ldconfig -p || /sbin/ldconfig -p; } 2>/dev/null | grep -E 'libclang(-[0-9.]+)?\.so' >/dev/null && return
+    libclang_in "$("${LLVM_CONFIG_PATH:-llvm-config}" --libdir 2>/dev/null)" && return
+    libclang_in /usr/lib*/llvm*/lib* /usr/lib*
 }
 
 command -v pkg-config >/dev/null || refuse "pkg-config, to find NSS"
@@ -28,7 +54,8 @@ pkg-config --atleast-version="$minimum" nss ||
     refuse "NSS $minimum or newer, and this is $(pkg-config --modversion nss)"
 headers=$(pkg-config --variable=includedir nss)
 [[ -f $headers/sslexp.h ]] || refuse "the header sslexp.h of NSS's experimental functions"
-has_libclang || refuse "libclang, to read the headers of NSS"
+has_libclang ||
+    refuse "libclang, to read the headers of NSS${LIBCLANG_PATH+, and LIBCLANG_PATH ($LIBCLANG_PATH) names none}"
 
 dist=../dist
 rm -rf "$dist"

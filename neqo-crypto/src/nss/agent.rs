@@ -456,7 +456,7 @@ impl Debug for Agent {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::time::Instant;
 
     use neqo_common::Decoder;
@@ -465,7 +465,7 @@ mod tests {
     use crate::{Client, Event, Events, Identity, Level, Provider, Server, Session, Verification};
 
     /// Reads what the other has to say; gives its own answer.
-    fn turn(
+    pub(in crate::nss) fn turn(
         session: &mut dyn Session,
         from: Vec<(Level, Vec<u8>)>,
         tickets: &mut usize,

@@ -1,10 +1,11 @@
 //! What the NSS that was loaded can do, by asking and by trying.
 
-use std::{ffi::CStr, sync::OnceLock};
+use std::sync::OnceLock;
 
 use super::{
+    Anchors,
     agent::{Agent, Common},
-    compress, exp, ffi,
+    compress, ech, exp,
     hooks::Output,
 };
 use neqo_common::qdebug;
@@ -12,17 +13,23 @@ use neqo_common::qdebug;
 use crate::{
     constants::{Cipher, Group},
     error::Res,
+    identity::Identity,
 };
 
 /// What the NSS of this process can do. It is loaded at run time, so it may be newer than the one that was compiled
 /// against.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "answers to independent questions, not states"
+)]
 pub struct Capabilities {
     version: String,
     groups: Vec<Group>,
     certificate_compression: bool,
     ech: bool,
     chain_der: bool,
+    roots: bool,
 }
 
 impl Capabilities {
@@ -55,6 +62,13 @@ impl Capabilities {
     pub const fn ech(&self) -> bool {
         self.ech
     }
+
+    /// True if clients can verify by roots of their own ([`Verification::Roots`](crate::Verification::Roots)). That takes
+    /// libpkix, which Firefox's NSS lacks; there, making a client that verifies so fails with `Config`.
+    #[must_use]
+    pub const fn roots(&self) -> bool {
+        self.roots
+    }
 }
 
 /// What this process's NSS can do; it is started if need be.
@@ -67,14 +81,14 @@ pub fn capabilities() -> Res<&'static Capabilities> {
         return Ok(found);
     }
     super::init()?;
-    // SAFETY: gives the address of a constant.
-    let version = unsafe { CStr::from_ptr(ffi::NSS_GetVersion()) };
+    let anybody = Identity::self_signed(&["localhost"])?;
     let found = Capabilities {
-        version: version.to_string_lossy().into_owned(),
+        version: super::version(),
         groups: Group::ALL.into_iter().filter(|&g| offers(g)).collect(),
         certificate_compression: exp::has(compress::AVAILABLE),
         chain_der: exp::has(c"SSL_PeerCertificateChainDER"),
-        ech: exp::has(c"SSL_SetClientEchConfigs") && exp::has(c"SSL_EncodeEchConfigId"),
+        ech: ech::available(),
+        roots: Anchors::only(anybody.chain()).is_ok(),
     };
     Ok(FOUND.get_or_init(|| found))
 }
@@ -121,6 +135,7 @@ pub(crate) fn supported_groups(wanted: &[Group]) -> Res<Vec<Group>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Client, Error, Provider, Verification};
 
     #[test]
     fn the_least() {
@@ -135,6 +150,23 @@ mod tests {
             assert_eq!(found.groups(), Group::ALL);
             assert!(found.certificate_compression(), "no compression");
             assert!(found.chain_der(), "no chain as DER");
+        } else {
+            assert!(found.roots(), "the system's NSS has libpkix");
+        }
+    }
+
+    #[test]
+    fn own_roots() {
+        let roots = Identity::self_signed(&["example.com"]).unwrap();
+        let roots = Verification::Roots(roots.chain().to_vec());
+        let client = Client::builder().provider(Provider::Nss);
+        match client.verification(roots).build() {
+            Ok(_) => assert!(capabilities().unwrap().roots()),
+            Err(Error::Config(e)) => {
+                assert!(e.contains("libpkix"), "{e}");
+                assert!(!capabilities().unwrap().roots());
+            }
+            Err(e) => panic!("{e}"),
         }
     }
 }

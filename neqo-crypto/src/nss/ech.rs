@@ -42,6 +42,20 @@ const MAX_NAME: c_uint = 64;
 /// The longest encoding that is expected, in bytes.
 const MAX_CONFIGS: usize = 1024;
 
+/// The functions that have to be there.
+const NEEDED: [&CStr; 5] = [
+    c"SSL_EnableTls13GreaseEch",
+    c"SSL_SetClientEchConfigs",
+    c"SSL_GetEchRetryConfigs",
+    c"SSL_SetServerEchConfigs",
+    c"SSL_EncodeEchConfigId",
+];
+
+/// True if this NSS has what is needed.
+pub(super) fn available() -> bool {
+    NEEDED.into_iter().all(exp::has)
+}
+
 /// A server's key pair and the list of configurations that it publishes.
 pub(crate) struct EchKeyPair {
     public: p11::PublicKey,

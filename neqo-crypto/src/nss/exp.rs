@@ -127,3 +127,26 @@ experimental! {
         key: *const SECKEYPublicKey, suites: *const HpkeSymmetricSuite, suite_count: c_uint,
         out: *mut u8, out_len: *mut c_uint, max_len: c_uint);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    experimental! {
+        /// What no NSS has.
+        made_up = c"SSL_NeitherHereNorThere"(fd: *mut PRFileDesc);
+    }
+
+    #[test]
+    fn absent() {
+        assert!(!has(c"SSL_NeitherHereNorThere"));
+        assert!(has(c"SSL_SecretCallback"));
+        // SAFETY: there is nothing to call.
+        let e = unsafe { made_up(std::ptr::null_mut()) }.unwrap_err();
+        let text = "made_up: this NSS does not have it";
+        assert!(
+            matches!(e, Error::Library { .. }) && e.to_string() == text,
+            "{e}"
+        );
+    }
+}

@@ -232,6 +232,16 @@ impl CERTValOutParam {
     pub(super) const fn end() -> Self {
         Self(CERTValInParam::end())
     }
+
+    /// Has a pointer put here.
+    pub(super) const fn wanted(kind: c_int) -> Self {
+        Self(CERTValInParam::pointer(kind, null()))
+    }
+
+    /// The pointer that was put here; it is the caller's now.
+    pub(super) const fn pointer(self) -> *mut c_void {
+        self.0.pointer.cast_mut()
+    }
 }
 
 /// The beginning of `SECMODModule`.
@@ -294,7 +304,6 @@ pub(super) struct SSLAntiReplayContext {
 }
 
 unsafe extern "C" {
-    pub(super) fn NSS_VersionCheck(version: *const c_char) -> PRBool;
     pub(super) fn NSS_GetVersion() -> *const c_char;
     pub(super) fn NSS_IsInitialized() -> PRBool;
     pub(super) fn NSS_Initialize(
@@ -305,6 +314,10 @@ unsafe extern "C" {
         flags: c_uint,
     ) -> SECStatus;
     pub(super) fn NSS_SetDomesticPolicy() -> SECStatus;
+    #[cfg(test)]
+    pub(super) fn NSS_Shutdown() -> SECStatus;
+    #[cfg(test)]
+    pub(super) fn SSL_ShutdownServerSessionIDCache() -> SECStatus;
 
     pub(super) fn PR_GetError() -> c_int;
     pub(super) fn PR_SetError(code: c_int, os: c_int);
@@ -443,6 +456,7 @@ unsafe extern "C" {
         parent: *mut SECMODModule,
         recurse: PRBool,
     ) -> *mut SECMODModule;
+    pub(super) fn SECMOD_DestroyModule(module: *mut SECMODModule);
     pub(super) fn PK11_SignatureLen(key: *mut SECKEYPrivateKey) -> c_int;
     pub(super) fn PK11_Sign(
         key: *mut SECKEYPrivateKey,

@@ -21,6 +21,8 @@
 //! No callback can unwind into NSS: none indexes, unwraps or formats, and what could panic is caught.
 
 mod agent;
+#[cfg(test)]
+mod by_host;
 mod capabilities;
 mod certs;
 mod compress;
@@ -58,7 +60,7 @@ use std::{
 use crate::error::{Error, Res};
 
 /// The oldest NSS that has all that sessions stand on.
-const MINIMUM_VERSION: &CStr = c"3.87";
+const MINIMUM_VERSION: [u32; 2] = [3, 87];
 
 /// `SSL_ERROR_ECH_RETRY_WITH_ECH`
 pub(crate) const ECH_RETRY_WITH_ECH: i32 = -12288 + 188;
@@ -109,21 +111,22 @@ enum Started {
 /// Starts NSS without a database, unless it was started before, be it by the host itself.
 ///
 /// Every session calls it. NSS has to stay up as long as there is anything of this crate: it is never shut down here, and
-/// a host that does so ends its connections before.
+/// a host that does so drops everything before, and has NSS forget sessions (`SSL_ShutdownServerSessionIDCache`) if there
+/// was a [`Server`](crate::Server).
 ///
 /// # Errors
-/// `Library` if NSS cannot start, or is older than 3.87.
+/// `Library` if NSS cannot start, or is older than 3.87; it says what to do.
 pub fn init() -> Res<()> {
     START.run(|| start(None))
 }
 
-/// Starts NSS with the certificate database in the directory `dir`, read-only. If the host itself started NSS before, then
-/// with the database that is to be used; nothing more is done here.
+/// Starts NSS with the certificate database in the directory `dir`, read-only. A host that starts NSS itself has a
+/// database there already, and calls [`init`] instead.
 ///
 /// # Errors
-/// `Library` if there is no usable database; `Config` if `dir` cannot be a name of one, or if NSS was started by this crate
-/// with another one or without: any session, and with NSS as the only library anything random, starts it. So call this
-/// first.
+/// `Library` if there is no usable database, or NSS is too old; `Config` if `dir` cannot be a name of one, or if NSS was
+/// started by the host, or by this crate with another one or without: any session, and with NSS as the only library
+/// anything random, starts it. So call this first.
 pub fn init_db(dir: &Path) -> Res<()> {
     let name = dir
         .to_str()
@@ -138,19 +141,41 @@ pub fn init_db(dir: &Path) -> Res<()> {
         Some(Started::WithoutDatabase) => Err(Error::Config(
             "NSS was started without a database: start it with one first".into(),
         )),
+        Some(Started::ByHost) => Err(Error::Config(
+            "NSS was started by the host, with the database that it has".into(),
+        )),
         _ => Ok(()),
     }
 }
 
+/// The version of the NSS that was loaded, such as `3.87.1`.
+fn version() -> String {
+    // SAFETY: may be called at any time and gives the address of a constant.
+    let version = unsafe { CStr::from_ptr(ffi::NSS_GetVersion()) };
+    version.to_string_lossy().into_owned()
+}
+
+/// Refuses an NSS of a `version` that is older than what sessions stand on.
+fn new_enough(version: &str) -> Res<()> {
+    let numbers = version.split(|c: char| !c.is_ascii_digit());
+    let numbers: Vec<u32> = numbers.map_while(|n| n.parse().ok()).collect();
+    if numbers.as_slice() >= MINIMUM_VERSION.as_slice() {
+        return Ok(());
+    }
+    let [major, minor] = MINIMUM_VERSION;
+    Err(Error::Library {
+        what: "NSS is too old",
+        name: format!(
+            "the one loaded is {version}, and {major}.{minor} or newer is needed; update it (libnss3 on Debian and \
+             Ubuntu, nss on Fedora), or have LD_LIBRARY_PATH name the directory of a newer one"
+        ),
+    })
+}
+
 fn start(database: Option<(&Path, &CStr)>) -> Res<()> {
+    new_enough(&version())?;
     // SAFETY: the functions may be called at any time; the strings end with NUL and outlive the calls.
     unsafe {
-        if ffi::NSS_VersionCheck(MINIMUM_VERSION.as_ptr()) == 0 {
-            return Err(Error::Library {
-                what: "NSS older than 3.87",
-                name: String::new(),
-            });
-        }
         let started = if ffi::NSS_IsInitialized() == 0 {
             let empty: *const c_char = c"".as_ptr();
             let status = match database {
@@ -230,6 +255,39 @@ mod tests {
         init().unwrap();
         let late = init_db(&std::env::temp_dir());
         assert!(matches!(late, Err(Error::Config(_))), "{late:?}");
+    }
+
+    #[test]
+    fn versions() {
+        for good in [
+            "3.87",
+            "3.87.1",
+            "3.88 Beta",
+            "3.100",
+            "3.123.1 Extended",
+            "4.0",
+        ] {
+            new_enough(good).unwrap();
+        }
+        for old in [
+            "3.86",
+            "3.86.9",
+            "3.9",
+            "3.61 Basic ECC",
+            "3",
+            "2.99",
+            "",
+            "unknown",
+        ] {
+            assert!(new_enough(old).is_err(), "{old}");
+        }
+        let e = new_enough("3.61 Basic ECC").unwrap_err();
+        assert_eq!(
+            e.to_string(),
+            "NSS is too old: the one loaded is 3.61 Basic ECC, and 3.87 or newer is needed; update it (libnss3 on Debian \
+             and Ubuntu, nss on Fedora), or have LD_LIBRARY_PATH name the directory of a newer one"
+        );
+        new_enough(&version()).unwrap();
     }
 
     #[test]

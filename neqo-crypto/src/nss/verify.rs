@@ -10,7 +10,7 @@ use nss_gk_api::p11::{CertList, Certificate};
 
 use super::{
     Once,
-    certs::certificate,
+    certs::{certificate, der},
     ffi::{self, CERTValInParam, CERTValOutParam, SEC_SUCCESS},
     init, last_code, last_error,
 };
@@ -24,9 +24,13 @@ const CERT_PI_DATE: c_int = 8;
 const CERT_PI_REVOCATION_FLAGS: c_int = 9;
 const CERT_PI_TRUST_ANCHORS: c_int = 11;
 const CERT_PI_USE_ONLY_TRUST_ANCHORS: c_int = 14;
+const CERT_PO_TRUST_ANCHOR: c_int = 2;
+/// In microseconds.
+const CENTURY: i64 = 100 * 365 * 24 * 3600 * 1_000_000;
 
 const SEC_ERROR_EXPIRED_CERTIFICATE: i32 = -8181;
 const SEC_ERROR_BAD_DER: i32 = -8183;
+const SEC_ERROR_UNKNOWN_ISSUER: i32 = -8179;
 /// What an NSS without libpkix answers: Firefox's, which verifies by itself.
 const PR_NOT_IMPLEMENTED_ERROR: i32 = -5992;
 
@@ -56,12 +60,7 @@ impl Anchors {
         static LOADED: Once = Once::new();
         init()?;
         LOADED.run(|| {
-            // SAFETY: NSS is up; it copies the string. The module stays for good.
-            let here = unsafe {
-                let module = ffi::SECMOD_LoadUserModule(ROOTS.as_ptr(), null_mut(), 0);
-                module.as_ref().is_some_and(|m| m.loaded != 0)
-            };
-            here.then_some(()).ok_or_else(|| {
+            load(ROOTS).then_some(()).ok_or_else(|| {
                 Error::Config("no certificate authorities: NSS's libnssckbi.so is not there".into())
             })
         })?;
@@ -77,7 +76,7 @@ impl Anchors {
         if roots.is_empty() {
             return Err(Error::Config("no root certificate".into()));
         }
-        // SAFETY: NSS is up; the list is ours, and takes the reference to each certificate over.
+        // SAFETY: NSS is up; the list is ours, and takes the reference to each certificate over unless it fails.
         unsafe {
             let list = CertList::from_ptr(ffi::CERT_NewCertList())
                 .map_err(|_| last_error("a list of certificates"))?;
@@ -86,14 +85,15 @@ impl Anchors {
                     .map_err(|e| Error::Config(format!("root certificate: {e}")))?;
                 let copy = ffi::CERT_DupCertificate(*cert);
                 if ffi::CERT_AddCertToListTail(*list, copy) != SEC_SUCCESS {
-                    return Err(last_error("a list of certificates"));
+                    let e = last_error("a list of certificates");
+                    drop(Certificate::from_ptr(copy));
+                    return Err(e);
                 }
             }
             // Without libpkix, NSS could only trust them for everybody, for good.
             let first = roots.first().map_or(&[][..], Vec::as_slice);
-            if path(&certificate(first)?, super::wall_clock(), Some(&list))
-                == Err(PR_NOT_IMPLEMENTED_ERROR)
-            {
+            let found = path(&certificate(first)?, super::wall_clock(), Some(&list));
+            if found == Err(PR_NOT_IMPLEMENTED_ERROR) {
                 return Err(Error::Config(
                     "this NSS has no libpkix and knows no roots but its own: verify by the host"
                         .into(),
@@ -106,22 +106,45 @@ impl Anchors {
     /// Verifies that `chain` (leaf first) leads to an anchor today, else gives NSS's error code. Whose it is, is not
     /// looked at: where a certificate names no host, NSS takes the common name for one, which RFC 9525 §2 forbids.
     pub(crate) fn verify(&self, chain: &[Vec<u8>]) -> Result<(), i32> {
+        self.verify_at(chain, super::wall_clock())
+    }
+
+    /// [`Anchors::verify`] as if it were `now`, in microseconds since 1970.
+    fn verify_at(&self, chain: &[Vec<u8>], now: i64) -> Result<(), i32> {
         let read = |der: &Vec<u8>| certificate(der).map_err(|_| last_code());
         // NSS finds issuers among the certificates that exist.
         let certs = chain.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let leaf = certs.first().ok_or(SEC_ERROR_BAD_DER)?;
-        let now = super::wall_clock();
         // SAFETY: the certificate is valid.
         if unsafe { ffi::CERT_CheckCertValidTimes(**leaf, now, 0) } != 0 {
             return Err(SEC_ERROR_EXPIRED_CERTIFICATE);
         }
         match self {
-            Self::Platform => path(leaf, now, None),
+            Self::Platform => path(leaf, now, None).map(drop),
             // A certificate that is trusted itself needs no path.
             Self::Only(_, ders) if chain.first().is_some_and(|leaf| ders.contains(leaf)) => Ok(()),
-            Self::Only(list, _) => path(leaf, now, Some(list)),
+            Self::Only(list, ders) => {
+                if ends_at(leaf, now, list, ders)? {
+                    return Ok(());
+                }
+                // libpkix remembers paths that it found, whoever looked for them, and gives one that ends at whom NSS
+                // trusts to those who do not. It forgets it when asked about a time at which that is long past.
+                drop(path(leaf, now.saturating_add(CENTURY), Some(list)));
+                if ends_at(leaf, now, list, ders)? {
+                    Ok(())
+                } else {
+                    Err(SEC_ERROR_UNKNOWN_ISSUER)
+                }
+            }
         }
     }
+}
+
+/// Looks for a path from `leaf` to the certificates in `list`. False if there is one to somebody else; `ders` says who is
+/// in the list.
+fn ends_at(leaf: &Certificate, now: i64, list: &CertList, ders: &[Vec<u8>]) -> Result<bool, i32> {
+    let anchor = path(leaf, now, Some(list))?;
+    Ok(anchor.is_some_and(|a| ders.contains(&a)))
 }
 
 impl Debug for Anchors {
@@ -130,6 +153,19 @@ impl Debug for Anchors {
             Self::Platform => f.write_str("Platform"),
             Self::Only(_, ders) => write!(f, "Only({})", ders.len()),
         }
+    }
+}
+
+/// Loads a module into NSS, where it stays for good. False if that fails.
+fn load(module: &CStr) -> bool {
+    // SAFETY: NSS is up and copies the string; a module that it does not load is ours alone.
+    unsafe {
+        let module = ffi::SECMOD_LoadUserModule(module.as_ptr(), null_mut(), 0);
+        let loaded = module.as_ref().is_some_and(|m| m.loaded != 0);
+        if !loaded && !module.is_null() {
+            ffi::SECMOD_DestroyModule(module);
+        }
+        loaded
     }
 }
 
@@ -155,8 +191,9 @@ fn classic_path(leaf: &Certificate, now: i64) -> Result<(), i32> {
     }
 }
 
-/// Looks for a path from `leaf` to `anchors`, or to whom NSS trusts. Nothing is fetched.
-fn path(leaf: &Certificate, now: i64, anchors: Option<&CertList>) -> Result<(), i32> {
+/// Looks for a path from `leaf` to `anchors`, or to whom NSS trusts. Nothing is fetched. Gives the certificate at its end
+/// (DER), if libpkix found it.
+fn path(leaf: &Certificate, now: i64, anchors: Option<&CertList>) -> Result<Option<Vec<u8>>, i32> {
     let mut params = Vec::with_capacity(5);
     params.push(CERTValInParam::time(CERT_PI_DATE, now));
     // SAFETY: gives the address of a constant.
@@ -170,7 +207,10 @@ fn path(leaf: &Certificate, now: i64, anchors: Option<&CertList>) -> Result<(), 
         params.push(CERTValInParam::flag(CERT_PI_USE_ONLY_TRUST_ANCHORS));
     }
     params.push(CERTValInParam::end());
-    let mut out = [CERTValOutParam::end()];
+    let mut out = [
+        CERTValOutParam::wanted(CERT_PO_TRUST_ANCHOR),
+        CERTValOutParam::end(),
+    ];
     // SAFETY: both lists end with their end marks and outlive the call; the certificate is valid.
     let status = unsafe {
         ffi::CERT_PKIXVerifyCert(
@@ -182,10 +222,83 @@ fn path(leaf: &Certificate, now: i64, anchors: Option<&CertList>) -> Result<(), 
         )
     };
     if status == SEC_SUCCESS {
-        return Ok(());
+        let [anchor, _] = out;
+        // SAFETY: null or a certificate, which is ours.
+        let anchor = unsafe { Certificate::from_ptr(anchor.pointer().cast()) };
+        // SAFETY: it is one of NSS's.
+        return Ok(anchor.ok().and_then(|a| unsafe { der(*a) }));
     }
     match last_code() {
-        PR_NOT_IMPLEMENTED_ERROR if anchors.is_none() => classic_path(leaf, now),
+        PR_NOT_IMPLEMENTED_ERROR if anchors.is_none() => classic_path(leaf, now).map(|()| None),
         code => Err(code),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Identity, nss::error_name};
+
+    /// What `aws.amazon.com` showed everybody who connected in 2026, by way of the tests of rustls-platform-verifier
+    /// 0.7.1: valid from 6 November 2025 to 17 October 2026.
+    const LEAF: &[u8] = include_bytes!("../../tests/data/aws_amazon_com.der");
+    /// `Amazon RSA 2048 M04`, which `Amazon Root CA 1` issued, from the same place.
+    const INTERMEDIATE: &[u8] = include_bytes!("../../tests/data/amazon_rsa_2048_m04.der");
+    const OCTOBER_2025: i64 = 1_760_000_000_000_000;
+    const AUGUST_2026: i64 = 1_786_530_173_000_000;
+    const NOVEMBER_2026: i64 = 1_794_000_000_000_000;
+
+    #[test]
+    fn authorities_of_the_platform() {
+        let anchors = Anchors::platform().unwrap();
+        let verify = |chain: &[&[u8]], now| {
+            let chain: Vec<_> = chain.iter().map(|c| c.to_vec()).collect();
+            anchors.verify_at(&chain, now).map_err(error_name)
+        };
+        // Before NSS has come to know the intermediate, for it remembers paths that it found.
+        let unknown = Err("SEC_ERROR_UNKNOWN_ISSUER".to_owned());
+        assert_eq!(verify(&[LEAF], AUGUST_2026), unknown);
+        assert_eq!(verify(&[LEAF, INTERMEDIATE], AUGUST_2026), Ok(()));
+        let expired = Err("SEC_ERROR_EXPIRED_CERTIFICATE".to_owned());
+        for now in [OCTOBER_2025, NOVEMBER_2026] {
+            assert_eq!(verify(&[LEAF, INTERMEDIATE], now), expired, "{now}");
+        }
+
+        let stranger = Identity::self_signed(&["aws.amazon.com"]).unwrap();
+        assert!(anchors.verify(stranger.chain()).is_err());
+
+        // Who trusts others, though NSS remembers the path.
+        let Ok(only) = Anchors::only(stranger.chain()) else {
+            return;
+        };
+        let chain = [LEAF.to_vec(), INTERMEDIATE.to_vec()];
+        for _ in 0..2 {
+            let refused = only.verify_at(&chain, AUGUST_2026).map_err(error_name);
+            let refused = refused.unwrap_err();
+            let errors = ["SEC_ERROR_UNKNOWN_ISSUER", "SEC_ERROR_UNTRUSTED_ISSUER"];
+            assert!(errors.contains(&refused.as_str()), "{refused}");
+            assert_eq!(verify(&[LEAF, INTERMEDIATE], AUGUST_2026), Ok(()));
+        }
+        // Who trusts another of the same path.
+        let only = Anchors::only(&chain[1..]).unwrap();
+        for _ in 0..2 {
+            assert_eq!(only.verify_at(&chain[..1], AUGUST_2026), Ok(()));
+            assert_eq!(verify(&[LEAF, INTERMEDIATE], AUGUST_2026), Ok(()));
+        }
+    }
+
+    #[test]
+    fn no_such_module() {
+        init().unwrap();
+        for _ in 0..3 {
+            assert!(!load(c"library=no-such-library.so name=\"Nothing\""));
+        }
+    }
+
+    #[test]
+    fn unusable_roots() {
+        for roots in [vec![], vec![b"nothing".to_vec()]] {
+            assert!(matches!(Anchors::only(&roots), Err(Error::Config(_))));
+        }
     }
 }

@@ -32,6 +32,9 @@
 //! It refuses a certificate that has issuer and serial number of another one that is in use anywhere in the process, if
 //! they are not the same. A server that shows a forged one so keeps connections to the right one from succeeding, until
 //! its own has ended. A refused handshake is all that comes of it.
+//!
+//! Its libpkix remembers the paths that it found, whoever looked for them, and gives one that ends at an authority of the
+//! platform even to those who trust others only. So it is looked at where a path ends.
 
 mod client;
 mod clock;
