@@ -276,7 +276,7 @@ fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
         name: name.clone(),
         path: path.clone(),
     };
-    // A browser has its own NSS, started long before with the user's database: `neqo_crypto::init_db`.
+    // A browser started its NSS long before, with the user's database; this is without.
     neqo_crypto::init()?;
     let fetched = Host::new(server, page, trusted, takes).and_then(|mut host| host.run());
     fetched.map_err(|e| format!("{server}: {e}").into())

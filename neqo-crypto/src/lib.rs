@@ -21,6 +21,7 @@
 //! | OCSP responses, certificate timestamps | sent, no | sent and shown ([`PeerChain`]) |
 //! | additional key shares | its own choice | yes |
 //! | compressed certificates (RFC 8879) | by Brotli and zlib | by zlib, where the NSS that is loaded can |
+//! | clients with roots of their own ([`Verification::Roots`]) | yes | where the NSS that is loaded has libpkix |
 //! | X25519MLKEM768 | yes | where the NSS that is loaded has it |
 //! | exporter secret in the key log | yes | no |
 //! | tickets for a client that showed its certificate | yes | no |
