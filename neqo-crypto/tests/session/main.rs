@@ -15,4 +15,6 @@ mod resumption;
 #[cfg(test)]
 mod second_hello;
 #[cfg(test)]
+mod spoiled;
+#[cfg(test)]
 mod verification;
