@@ -11,6 +11,8 @@ mod hostile;
 #[cfg(test)]
 mod pair;
 #[cfg(test)]
+mod preferences;
+#[cfg(test)]
 mod resumption;
 #[cfg(test)]
 mod second_hello;
