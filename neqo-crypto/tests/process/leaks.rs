@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use neqo_crypto::{
-    Client, ClientCertificate, EchKeys, Events, Group, Identity, Provider, Res, Server,
-    ServerBuilder, Session, Verification,
+    Client, ClientCertificate, Direction, EchKeys, Events, Group, Identity, OpenKeys, Primitives,
+    Provider, Res, SealKeys, Server, ServerBuilder, Session, Verification, Version,
 };
 
 use crate::{NAME, Seen, alpn, client_by, connect};
@@ -63,11 +63,14 @@ impl Pair {
     /// From the start, resumed with early data, and with another ClientHello.
     fn established(&self) -> usize {
         let client = client_by(self.from);
-        let seen = connect(&mut *session(&client), &mut *serving(&self.server));
+        let mut first = session(&client);
+        let seen = connect(&mut *first, &mut *serving(&self.server));
+        make_use(&*first, &seen);
         let token = seen.tickets.first().expect("a ticket");
         let resumed = client.resume(NAME, &alpn(), b"client", token, Instant::now());
         let mut resumed = resumed.unwrap();
-        connect(&mut *resumed, &mut *serving(&self.server));
+        let seen = connect(&mut *resumed, &mut *serving(&self.server));
+        make_use(&*resumed, &seen);
         assert!(resumed.info().unwrap().resumed());
         connect(&mut *session(&client), &mut *serving(&self.retrying));
         3
@@ -168,6 +171,36 @@ fn session(client: &Client) -> Box<dyn Session> {
 
 fn serving(server: &Server) -> Box<dyn Session> {
     server.session(&alpn()).unwrap()
+}
+
+/// Protects packets with all secrets of a connection, before and after a key update, by each library; and exports one.
+fn make_use(session: &dyn Session, seen: &Seen) {
+    let version = Version::default();
+    for &primitives in Primitives::ALL {
+        for secret in &seen.secrets {
+            let mut packet = [0; 64];
+            match secret.direction {
+                Direction::Write => {
+                    let mut keys = SealKeys::with(primitives, version, secret).unwrap();
+                    keys.seal(1, &mut packet, 20).unwrap();
+                    keys = keys.next().unwrap();
+                    keys.seal(2, &mut packet, 20).unwrap();
+                    let _mask = keys.mask(&[1; 16]);
+                }
+                Direction::Read => {
+                    let mut keys = OpenKeys::with(primitives, version, secret).unwrap();
+                    let (header, body) = packet.split_at_mut(20);
+                    keys.open(1, header, body).unwrap_err();
+                    keys = keys.next().unwrap();
+                    keys.open(2, header, body).unwrap_err();
+                    let _mask = keys.mask(&[1; 16]);
+                }
+            }
+        }
+    }
+    session
+        .export("EXPERIMENTAL label", b"context", &mut [0; 40])
+        .unwrap();
 }
 
 /// Whether a client and a server come to an end.

@@ -1,6 +1,8 @@
 //! Clients that are asked who they are.
 
-use neqo_crypto::{Client, ClientCertificate, Error, Identity, Level, Server, Verification};
+use neqo_crypto::{
+    Client, ClientCertificate, Direction, Error, Identity, Level, Server, Verification,
+};
 
 use crate::pair::{End, Failed, Pair, agreed, client_of, connected, every_pair, handshake, join};
 
@@ -11,6 +13,7 @@ every_pair! {
     no_early_data,
     not_shown,
     required,
+    a_signature_of_others,
     not_asked,
 }
 
@@ -106,6 +109,49 @@ fn required(p: Pair) {
     };
     assert_eq!(e.alert(), 116, "certificate_required");
     assert!(!server.complete);
+}
+
+/// Flips the last bit of a message of this type.
+fn flip_end_of(kind: u8, flight: &mut [u8]) {
+    let mut rest = flight;
+    while let [first, a, b, c, body @ ..] = rest {
+        let len = usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c);
+        let (body, after) = body.split_at_mut(len);
+        if *first == kind {
+            *body.last_mut().unwrap() ^= 1;
+            return;
+        }
+        rest = after;
+    }
+    panic!("no message of type {kind}");
+}
+
+/// Who cannot sign with the certificate's key is not who the certificate says.
+fn a_signature_of_others(p: Pair) {
+    const CERTIFICATE_VERIFY: u8 = 15;
+    let (c, _) = with_identity(p);
+    for request in [ClientCertificate::Requested, ClientCertificate::Required] {
+        let (mut client, mut server) = (End::client(&c), End::server(&server(p, request)));
+        client.start().unwrap();
+        server.start().unwrap();
+        while !client
+            .waiting(Level::Handshake)
+            .contains(&CERTIFICATE_VERIFY)
+        {
+            for (level, data) in client.outbox.split_off(0) {
+                server.read(level, &data).unwrap();
+            }
+            let (level, data) = server.outbox.pop_front().expect("more to say");
+            client.read(level, &data).unwrap();
+        }
+        let flight = client.outbox.drain(..).map(|(_, data)| data);
+        let mut flight = flight.collect::<Vec<_>>().concat();
+        flip_end_of(CERTIFICATE_VERIFY, &mut flight);
+        let e = server.read(Level::Handshake, &flight).unwrap_err();
+        assert_eq!(e.alert(), 51, "decrypt_error: {e:?}");
+        assert!(!server.complete && !server.has(Level::OneRtt, Direction::Read));
+        assert!(server.session.peer_certificate().is_none());
+    }
 }
 
 fn not_asked(p: Pair) {

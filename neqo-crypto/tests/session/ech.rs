@@ -22,10 +22,10 @@ every_pair! {
     names_that_cannot_be_public,
 }
 
-const PUBLIC: &str = "public.example";
+pub(crate) const PUBLIC: &str = "public.example";
 
 /// Keys for a library; `None` if it is rustls.
-fn keys_for(provider: Provider) -> Option<EchKeys> {
+pub(crate) fn keys_for(provider: Provider) -> Option<EchKeys> {
     match EchKeys::generate(provider, 7, PUBLIC) {
         Ok(keys) => Some(keys),
         Err(e) => {

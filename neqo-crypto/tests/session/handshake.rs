@@ -6,8 +6,8 @@ use std::{
 };
 
 use neqo_crypto::{
-    Cipher, ClientHello, Direction, Error, Group, KeyLog, Level, OpenKeys, SealKeys, Verification,
-    Version,
+    Cipher, ClientHello, Direction, Error, Group, KeyLog, Level, OpenKeys, Primitives, SealKeys,
+    Secret, TAG_LEN, Verification, Version,
 };
 
 use crate::pair::{
@@ -37,6 +37,7 @@ every_pair! {
     exporters_have_limits,
     too_much_to_say,
     key_log_of_both_roles,
+    key_log_of_early_data,
 }
 
 fn every_cipher(p: Pair) {
@@ -308,19 +309,49 @@ fn crypto_data_byte_by_byte(p: Pair) {
     agreed(&client, &server);
 }
 
+/// Whatever libraries the two sides protect packets with, and after each key update.
 fn keys_of_both_sides_fit(p: Pair) {
-    let (client, server) = connected(&p.client(Verification::Insecure), &p.server());
-    for version in Version::all() {
+    for cipher in Cipher::ALL {
+        let builder = p.client_builder().ciphers(&[cipher]);
+        let c = client_of(builder, Verification::Insecure);
+        let (client, server) = connected(&c, &p.server());
         for (from, to) in [(&client, &server), (&server, &client)] {
             let write = &from.secrets[&(Level::OneRtt, Direction::Write)];
             let read = &to.secrets[&(Level::OneRtt, Direction::Read)];
-            let mut seal = SealKeys::new(version, write).unwrap();
-            let mut open = OpenKeys::new(version, read).unwrap();
-            let mut packet = [&b"header"[..], b"data", &[0; 16]].concat();
-            seal.seal(7, &mut packet, 6).unwrap();
-            let (header, body) = packet.split_at_mut(6);
-            assert_eq!(open.open(7, header, body).unwrap(), b"data");
+            for version in Version::all() {
+                for &sealing in Primitives::ALL {
+                    for &opening in Primitives::ALL {
+                        let seal = SealKeys::with(sealing, version, write).unwrap();
+                        let open = OpenKeys::with(opening, version, read).unwrap();
+                        fit_through_updates(seal, open);
+                    }
+                }
+            }
         }
+    }
+}
+
+fn fit_through_updates(mut seal: SealKeys, mut open: OpenKeys) {
+    const HEADER: usize = 6;
+    let mask = seal.mask(&[7; 16]);
+    let mut secrets: Vec<Secret> = Vec::new();
+    for pn in 7..12 {
+        let mut sealed = [&b"header"[..], b"data", &[0; TAG_LEN]].concat();
+        seal.seal(pn, &mut sealed, HEADER).unwrap();
+        let opened = |keys: &mut OpenKeys| {
+            let mut packet = sealed.clone();
+            let (header, body) = packet.split_at_mut(HEADER);
+            keys.open(pn, header, body).map(|data| data.to_vec())
+        };
+        assert_eq!(opened(&mut open).unwrap(), b"data");
+        assert_eq!((seal.mask(&[7; 16]), open.mask(&[7; 16])), (mask, mask));
+        assert_eq!(seal.secret().bytes(), open.secret().bytes());
+        let old = secrets.iter().any(|s| s.bytes() == seal.secret().bytes());
+        assert!(!old, "keys of an earlier generation");
+        secrets.push(seal.secret().clone());
+        seal = seal.next().unwrap();
+        open = open.next().unwrap();
+        assert_eq!(opened(&mut open), Err(Error::Aead));
     }
 }
 
@@ -457,6 +488,35 @@ fn key_log_of_both_roles(p: Pair) {
     }
     let shows = !p.client_is_nss();
     assert_eq!(log.lines().any(|l| exporter(&l)), shows);
+}
+
+fn key_log_of_early_data(p: Pair) {
+    let logs = [Shared::default(), Shared::default()];
+    let [c, s] = [&logs[0], &logs[1]].map(|log| Some(KeyLog::to_writer(log.clone())));
+    let c = p.client_builder().key_log(c).enable_early_data(true);
+    let c = client_of(c, Verification::Insecure);
+    let s = p.server_builder().key_log(s).enable_early_data(true);
+    let s = s.build().unwrap();
+    let logged = || {
+        [&logs[0], &logs[1]].map(|log| {
+            let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+            let lines = text.lines().map(str::to_owned);
+            let early = lines.filter(|l| l.starts_with("CLIENT_EARLY_TRAFFIC_SECRET "));
+            early.collect::<Vec<_>>()
+        })
+    };
+    let (first, _) = connected(&c, &s);
+    assert_eq!(logged().concat(), Vec::<String>::new());
+    let (mut client, mut server) = (End::resuming(&c, &first.tickets[0]), End::server(&s));
+    handshake(&mut client, &mut server).unwrap();
+    assert!(server.session.info().unwrap().early_data_accepted());
+    let hello = server.hello.as_ref().unwrap();
+    let line = format!(
+        "CLIENT_EARLY_TRAFFIC_SECRET {} {}",
+        hex::encode(&hello[6..38]),
+        hex::encode(client.secrets[&(Level::ZeroRtt, Direction::Write)].bytes()),
+    );
+    assert_eq!(logged(), [vec![line.clone()], vec![line]]);
 }
 
 /// The types of the messages that follow the `ServerHello`, in a server's first flight.

@@ -1,14 +1,16 @@
 //! Peers that break rules, and garbage.
 
-use neqo_crypto::{ClientHello, Error, Events, Identity, Level, MAX_CLIENT_HELLO, Verification};
-use proptest::{prelude::*, test_runner::TestRunner};
+use neqo_crypto::{ClientHello, Error, Events, Level, MAX_CLIENT_HELLO, Verification};
+use proptest::prelude::*;
 
-use crate::pair::{
-    CLIENT_PARAMS, End, Failed, NAME, Pair, SERVER_PARAMS, connected, every_pair, join_with, now,
+use crate::{
+    pair::{
+        CLIENT_PARAMS, End, Failed, Pair, SERVER_PARAMS, connected, every_pair, join_with, now,
+    },
+    spoiled::run,
 };
 
 every_pair! {
-    spoiled_flights,
     garbage_at_the_start,
     missing_transport_parameters,
     missing_transport_parameters_of_the_server,
@@ -281,98 +283,6 @@ fn our_client_hello_is_understood(p: Pair) {
     let parsed = ClientHello::parse(&hello).unwrap();
     assert_eq!(parsed.transport_parameters(), Some(CLIENT_PARAMS));
     assert_eq!(ClientHello::message_len(&hello), Ok(Some(hello.len())));
-}
-
-/// What a fault does to one flight.
-#[derive(Clone, Debug)]
-enum Fault {
-    Set(prop::sample::Index, u8),
-    Truncate(prop::sample::Index),
-    Insert(prop::sample::Index, Vec<u8>),
-    Repeat,
-    Replace(Vec<u8>),
-}
-
-fn fault() -> impl Strategy<Value = Fault> {
-    let at = any::<prop::sample::Index>;
-    let bytes = || prop::collection::vec(any::<u8>(), 1..64);
-    prop_oneof![
-        4 => (at(), 1..=u8::MAX).prop_map(|(a, b)| Fault::Set(a, b)),
-        1 => at().prop_map(Fault::Truncate),
-        2 => (at(), bytes()).prop_map(|(a, b)| Fault::Insert(a, b)),
-        1 => Just(Fault::Repeat),
-        1 => bytes().prop_map(Fault::Replace),
-    ]
-}
-
-fn spoil(data: &mut Vec<u8>, fault: &Fault) {
-    match fault {
-        Fault::Set(at, xor) => {
-            let at = at.index(data.len());
-            data[at] ^= xor;
-        }
-        Fault::Truncate(at) => data.truncate(at.index(data.len())),
-        Fault::Insert(at, bytes) => {
-            let at = at.index(data.len());
-            data.splice(at..at, bytes.iter().copied());
-        }
-        Fault::Repeat => data.extend_from_within(..),
-        Fault::Replace(bytes) => data.clone_from(bytes),
-    }
-}
-
-fn run<S: Strategy>(
-    cases: u32,
-    strategy: &S,
-    test: impl Fn(S::Value) -> Result<(), TestCaseError>,
-) {
-    let config = ProptestConfig::default();
-    let config = ProptestConfig {
-        // `PROPTEST_CASES` may ask for more.
-        cases: cases.max(config.cases),
-        failure_persistence: None,
-        ..config
-    };
-    if let Err(e) = TestRunner::new(config).run(strategy, test) {
-        panic!("{e}");
-    }
-}
-
-/// Whatever happens to the first flights, nothing panics and the two never both believe in it.
-fn spoiled_flights(p: Pair) {
-    let clients = [Verification::Insecure, Verification::Host].map(|v| p.client(v));
-    // NSS refuses a certificate that has issuer and serial number of another that is in use. So spoiled ones are not
-    // to look like those of other tests.
-    let own = Identity::self_signed(&[NAME]).unwrap();
-    let s = p.server_builder_of(own).build().unwrap();
-    run(
-        400,
-        &(0usize..4, fault(), any::<bool>()),
-        |(which, fault, host)| {
-            let mut client = End::client(&clients[usize::from(host)]);
-            let mut server = End::server(&s);
-            server.start().unwrap();
-            client.start().unwrap();
-            let mut n = 0;
-            let result = join_with(&mut client, &mut server, &mut |mut data| {
-                if n == which {
-                    spoil(&mut data, &fault);
-                }
-                n += 1;
-                vec![data]
-            });
-            if n > which && !host {
-                prop_assert!(!(client.complete && server.complete), "{result:?}");
-            }
-            if host {
-                prop_assert!(!client.complete && !server.complete);
-            }
-            if let Err(Failed::Client(e) | Failed::Server(e)) = result {
-                prop_assert_ne!(e.alert(), 80, "blamed on us: {:?}", e);
-            }
-            Ok(())
-        },
-    );
 }
 
 fn garbage_at_the_start(p: Pair) {

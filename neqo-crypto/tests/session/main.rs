@@ -11,8 +11,12 @@ mod hostile;
 #[cfg(test)]
 mod pair;
 #[cfg(test)]
+mod preferences;
+#[cfg(test)]
 mod resumption;
 #[cfg(test)]
 mod second_hello;
+#[cfg(test)]
+mod spoiled;
 #[cfg(test)]
 mod verification;

@@ -1,0 +1,248 @@
+//! Faults anywhere in what two sessions say to each other, in every kind of handshake.
+
+use neqo_crypto::{
+    AuthenticationStatus, Client, ClientCertificate, Direction, EchKeys, Error, Group, Identity,
+    Level, ResumptionToken, Server, ServerBuilder, Verification,
+};
+use proptest::{prelude::*, test_runner::TestRunner};
+
+use crate::{
+    ech::{PUBLIC, keys_for},
+    pair::{
+        CLIENT_PARAMS, End, Failed, NAME, Pair, agreed, alpn, client_of, every_pair, handshake,
+        join, join_with,
+    },
+};
+
+every_pair! {
+    spoiled_flights,
+}
+
+/// What a fault does to one flight.
+#[derive(Clone, Debug)]
+enum Fault {
+    Set(prop::sample::Index, u8),
+    Truncate(prop::sample::Index),
+    Insert(prop::sample::Index, Vec<u8>),
+    Repeat,
+    Replace(Vec<u8>),
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    let at = any::<prop::sample::Index>;
+    let bytes = || prop::collection::vec(any::<u8>(), 1..64);
+    prop_oneof![
+        4 => (at(), 1..=u8::MAX).prop_map(|(a, b)| Fault::Set(a, b)),
+        1 => at().prop_map(Fault::Truncate),
+        2 => (at(), bytes()).prop_map(|(a, b)| Fault::Insert(a, b)),
+        1 => Just(Fault::Repeat),
+        1 => bytes().prop_map(Fault::Replace),
+    ]
+}
+
+fn spoil(data: &mut Vec<u8>, fault: &Fault) {
+    match fault {
+        Fault::Set(at, xor) => {
+            let at = at.index(data.len());
+            data[at] ^= xor;
+        }
+        Fault::Truncate(at) => data.truncate(at.index(data.len())),
+        Fault::Insert(at, bytes) => {
+            let at = at.index(data.len());
+            data.splice(at..at, bytes.iter().copied());
+        }
+        Fault::Repeat => data.extend_from_within(..),
+        Fault::Replace(bytes) => data.clone_from(bytes),
+    }
+}
+
+pub(crate) fn run<S: Strategy>(
+    cases: u32,
+    strategy: &S,
+    test: impl Fn(S::Value) -> Result<(), TestCaseError>,
+) {
+    let config = ProptestConfig::default();
+    let config = ProptestConfig {
+        // `PROPTEST_CASES` may ask for more.
+        cases: cases.max(config.cases),
+        failure_persistence: None,
+        ..config
+    };
+    if let Err(e) = TestRunner::new(config).run(strategy, test) {
+        panic!("{e}");
+    }
+}
+
+/// A kind of handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scene {
+    Plain,
+    /// With `HelloRetryRequest` and a second `ClientHello`.
+    Retry,
+    /// Resumed, with early data.
+    Early,
+    /// The client shows a certificate.
+    Known,
+    /// Encrypted `ClientHello` is accepted.
+    Hidden,
+    /// Encrypted `ClientHello` is not accepted.
+    Exposed,
+}
+
+/// The parties to all of them.
+struct Cast {
+    /// The second of them leaves the verdict to its host.
+    clients: [Client; 2],
+    server: Server,
+    retrying: Server,
+    demanding: Server,
+    /// Has `keys`, if its library can.
+    encrypting: Server,
+    keys: Option<EchKeys>,
+    /// Keys of nobody, for a client whose library can.
+    others: Option<EchKeys>,
+}
+
+impl Cast {
+    fn new(p: Pair) -> Self {
+        // NSS refuses a certificate that has issuer and serial number of another that is in use. So spoiled ones are
+        // not to look like those of other tests.
+        let own = Identity::self_signed(&[NAME, PUBLIC]).unwrap();
+        let shown = Identity::self_signed(&["client.example"]).unwrap();
+        let client = |verification| {
+            let builder = p.client_builder().identity(shown.clone());
+            client_of(builder.enable_early_data(true), verification)
+        };
+        let server = |change: &dyn Fn(ServerBuilder) -> ServerBuilder| {
+            change(p.server_builder_of(own.clone())).build().unwrap()
+        };
+        let keys = keys_for(p.server);
+        Self {
+            clients: [Verification::Insecure, Verification::Host].map(client),
+            server: server(&|b| b.enable_early_data(true)),
+            retrying: server(&|b| b.groups(&[Group::Secp384r1])),
+            demanding: server(&|b| b.client_certificate(ClientCertificate::Required)),
+            encrypting: server(&|b| match &keys {
+                Some(keys) => b.ech(keys.clone()),
+                None => b,
+            }),
+            keys,
+            others: keys_for(p.client),
+        }
+    }
+
+    /// What these libraries can do.
+    fn scenes(&self) -> Vec<Scene> {
+        let mut scenes = vec![Scene::Plain, Scene::Retry, Scene::Early, Scene::Known];
+        if self.others.is_some() {
+            scenes.push(Scene::Exposed);
+            scenes.extend(self.keys.as_ref().map(|_| Scene::Hidden));
+        }
+        scenes
+    }
+
+    fn server(&self, scene: Scene) -> End {
+        End::server(match scene {
+            Scene::Plain | Scene::Early => &self.server,
+            Scene::Retry => &self.retrying,
+            Scene::Known => &self.demanding,
+            Scene::Hidden | Scene::Exposed => &self.encrypting,
+        })
+    }
+
+    fn client(&self, scene: Scene, host: bool) -> End {
+        let client = &self.clients[usize::from(host)];
+        let keys = match scene {
+            Scene::Plain | Scene::Retry | Scene::Known => None,
+            Scene::Early => return End::resuming(client, &self.token(client)),
+            Scene::Hidden => self.keys.as_ref(),
+            Scene::Exposed => self.others.as_ref(),
+        };
+        let mut session = client.session(NAME, &alpn(&["h3"]), CLIENT_PARAMS).unwrap();
+        if let Some(keys) = keys {
+            session.enable_ech(keys.configs()).unwrap();
+        }
+        End::new(session)
+    }
+
+    fn token(&self, client: &Client) -> ResumptionToken {
+        let (mut client, mut server) = (End::client(client), End::server(&self.server));
+        handshake(&mut client, &mut server).unwrap();
+        if !client.complete {
+            client.verdict(AuthenticationStatus::Ok).unwrap();
+            join(&mut client, &mut server).unwrap();
+        }
+        client.tickets.pop().expect("a ticket")
+    }
+
+    /// What the server says its keys are.
+    fn retry_configs(&self) -> &[u8] {
+        self.keys.as_ref().map_or(&[], |keys| keys.configs())
+    }
+}
+
+/// Checks that an undisturbed handshake was the one that it should be.
+fn undisturbed(scene: Scene, client: &End, server: &End) {
+    agreed(client, server);
+    let info = client.session.info().unwrap();
+    match scene {
+        Scene::Retry => assert_eq!(info.group(), Some(Group::Secp384r1)),
+        Scene::Early => assert!(info.resumed()),
+        Scene::Known => assert!(server.session.peer_certificate().is_some()),
+        Scene::Hidden => assert!(info.ech_accepted()),
+        Scene::Plain => assert!(!info.resumed()),
+        Scene::Exposed => unreachable!("{info:?}"),
+    }
+}
+
+/// Whatever happens to one of the flights, nothing panics and the two never both believe in it, but for tickets: what
+/// is wrong with those concerns the next connection.
+fn spoiled_flights(p: Pair) {
+    let cast = Cast::new(p);
+    let scene = prop::sample::select(cast.scenes());
+    let cases = (scene, 0usize..8, fault(), any::<bool>());
+    run(256, &cases, |(scene, which, fault, host)| {
+        let (mut client, mut server) = (cast.client(scene, host), cast.server(scene));
+        server.start().unwrap();
+        client.start().unwrap();
+        let offered = client.has(Level::ZeroRtt, Direction::Write);
+        prop_assert_eq!(offered, scene == Scene::Early);
+        let (mut n, mut ticket) = (0, false);
+        let result = join_with(&mut client, &mut server, &mut |mut data| {
+            if n == which {
+                ticket = data.first() == Some(&4);
+                spoil(&mut data, &fault);
+            }
+            n += 1;
+            vec![data]
+        });
+        let done = client.complete && server.complete;
+        // Who resumes was judged before.
+        if scene == Scene::Exposed || host && scene != Scene::Early {
+            prop_assert!(!client.complete && !server.complete);
+        } else if n > which && !ticket {
+            prop_assert!(!done, "{:?}", result);
+        } else {
+            prop_assert!(done, "{:?}", result);
+        }
+        if n <= which {
+            if done {
+                undisturbed(scene, &client, &server);
+            } else if scene == Scene::Exposed && !host {
+                prop_assert!(matches!(result, Err(Failed::Client(Error::EchRetry(_)))));
+            } else {
+                prop_assert_eq!(&result, &Ok(()));
+            }
+        }
+        match result {
+            Err(Failed::Client(Error::EchRetry(configs))) => {
+                prop_assert_eq!(configs, cast.retry_configs(), "nobody else's");
+            }
+            Err(Failed::Client(e) | Failed::Server(e)) => {
+                prop_assert_ne!(e.alert(), 80, "blamed on us: {:?}", e);
+            }
+            Ok(()) => {}
+        }
+        Ok(())
+    });
+}
