@@ -90,7 +90,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the groups to accept, the preferred one first.
+    /// Sets the groups to accept, the preferred one first. With rustls that is without meaning: of those, the one that the
+    /// client likes best is taken.
     pub fn groups(mut self, groups: &[Group]) -> Self {
         self.settings.groups = groups.to_vec();
         self

@@ -1,6 +1,6 @@
 //! Peers that break rules, and garbage.
 
-use neqo_crypto::{ClientHello, Error, Events, Level, MAX_CLIENT_HELLO, Verification};
+use neqo_crypto::{ClientHello, Error, Events, Group, Level, MAX_CLIENT_HELLO, Verification};
 use proptest::prelude::*;
 
 use crate::{
@@ -22,6 +22,7 @@ every_pair! {
     data_after_the_client_hello,
     data_after_the_server_hello,
     no_older_tls,
+    malformed_second_hello,
     limited_early_data,
     certificate_request_after_the_handshake,
     calls_out_of_order,
@@ -209,6 +210,30 @@ fn data_after_the_server_hello(p: Pair) {
     let e = client.read(level, &hello).unwrap_err();
     assert!(matches!(e, Error::ProtocolViolation(_)), "{e:?}");
     assert!(client.secrets.is_empty());
+}
+
+/// A second `ClientHello` with a session id that is too long is the client's fault. (A newer NSS sends no alert.)
+fn malformed_second_hello(p: Pair) {
+    let s = p.server_builder().groups(&[Group::Secp384r1]);
+    let (mut client, mut server) = (
+        End::client(&p.client(Verification::Insecure)),
+        End::server(&s.build().unwrap()),
+    );
+    client.start().unwrap();
+    server.start().unwrap();
+    let mut n = 0;
+    let result = join_with(&mut client, &mut server, &mut |mut data| {
+        if n == 2 {
+            assert_eq!((data[0], data[38]), (1, 0), "no session id");
+            data[38] = 33;
+        }
+        n += 1;
+        vec![data]
+    });
+    let Err(Failed::Server(e)) = result else {
+        panic!("{result:?}");
+    };
+    assert_ne!(e.alert(), 80, "{e:?}");
 }
 
 //= rfc9001#section-4.2 type=test

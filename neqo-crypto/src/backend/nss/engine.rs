@@ -320,7 +320,13 @@ const fn log_label(level: Level, client: bool) -> &'static str {
 fn failed(failure: Failure, kind: u8) -> Error {
     let name = nss::error_name(failure.code);
     qdebug!("TLS failed: {name}, alert {:?}", failure.alert);
-    let alert = failure.alert.unwrap_or(alert::INTERNAL_ERROR);
+    // Some of what is malformed, NSS refuses without an alert.
+    let malformed = name.starts_with("SSL_ERROR_RX_MALFORMED_");
+    let alert = failure.alert.unwrap_or(if malformed {
+        alert::DECODE_ERROR
+    } else {
+        alert::INTERNAL_ERROR
+    });
     match kind {
         // NSS's word for a key that it cannot read.
         messages::CERTIFICATE | messages::COMPRESSED_CERTIFICATE
