@@ -18,7 +18,7 @@
 //! | a server takes a ticket | once | until it expires; early data once |
 //! | early data is taken by | the [`Server`] that gave the ticket | the same |
 //! | encrypted `ClientHello` ([`Session::enable_ech`], [`EchKeys`]) | no | yes |
-//! | OCSP responses, certificate timestamps | sent, no | sent and shown ([`PeerChain`]) |
+//! | certificate timestamps | no | sent and shown ([`PeerChain`]) |
 //! | of several groups counts | the client's order | the server's |
 //! | additional key shares | its own choice | yes |
 //! | compressed certificates (RFC 8879) | by Brotli and zlib | by zlib, where the NSS that is loaded can |

@@ -163,6 +163,7 @@ pub struct Info {
     pub(crate) alpn: Option<Vec<u8>>,
     pub(crate) cipher: Cipher,
     pub(crate) group: Option<Group>,
+    pub(crate) signature_scheme: Option<u16>,
     pub(crate) resumed: bool,
     pub(crate) early_data_accepted: bool,
     pub(crate) ech_accepted: bool,
@@ -192,6 +193,13 @@ impl Info {
     #[must_use]
     pub const fn group(&self) -> Option<Group> {
         self.group
+    }
+
+    /// The SignatureScheme (RFC 8446 §4.2.3) by which the server proved who it is; `None` on a server, before the proof,
+    /// and in a session that is resumed.
+    #[must_use]
+    pub const fn signature_scheme(&self) -> Option<u16> {
+        self.signature_scheme
     }
 
     /// True if an earlier session was resumed, so that no certificate was sent.
@@ -252,7 +260,6 @@ impl PeerChain {
         }
     }
 
-    #[cfg(feature = "nss")]
     pub(crate) fn with_stapled(
         mut self,
         ocsp: Option<Vec<u8>>,
@@ -262,15 +269,15 @@ impl PeerChain {
         self
     }
 
-    /// The OCSP response (DER, RFC 6960) that the peer stapled. rustls shows it to the one verifier of a configuration,
-    /// which cannot tell whose it is; so it is not here.
+    /// The OCSP response (DER, RFC 6960) that the server stapled to its certificate. With rustls, a resumed session
+    /// has forgotten it.
     #[must_use]
     pub fn ocsp_response(&self) -> Option<&[u8]> {
         self.ocsp.as_deref()
     }
 
-    /// The certificate timestamps (a SignedCertificateTimestampList, RFC 6962 §3.3) that the peer sent. rustls does not
-    /// show them.
+    /// The certificate timestamps (a SignedCertificateTimestampList, RFC 6962 §3.3) that the peer sent. rustls asks for
+    /// none.
     #[must_use]
     pub fn certificate_timestamps(&self) -> Option<&[u8]> {
         self.timestamps.as_deref()

@@ -1,6 +1,7 @@
 //! The TLS libraries that sessions stand on.
 
 mod first_flight;
+mod messages;
 #[cfg(feature = "nss")]
 pub(crate) mod nss;
 

@@ -17,6 +17,7 @@ use crate::pair::{
 
 every_pair! {
     certificates_are_compressed,
+    the_signature_scheme_is_known,
     more_key_shares,
     every_cipher,
     every_group,
@@ -539,6 +540,20 @@ fn certificates_are_compressed(p: Pair) {
     agreed(&client, &server);
     let chain = client.session.peer_certificate().unwrap();
     assert_eq!(chain.certs(), identity().chain());
+}
+
+fn the_signature_scheme_is_known(p: Pair) {
+    const ECDSA_SECP256R1_SHA256: u16 = 0x0403;
+    let (c, s) = (p.client(Verification::Insecure), p.server());
+    let (client, server) = connected(&c, &s);
+    let scheme = |end: &End| end.session.info().unwrap().signature_scheme();
+    assert_eq!(scheme(&client), Some(ECDSA_SECP256R1_SHA256));
+    assert_eq!(scheme(&server), None);
+    let token = client.tickets.first().expect("a ticket");
+    let (mut client, mut server) = (End::resuming(&c, token), End::server(&s));
+    handshake(&mut client, &mut server).unwrap();
+    assert!(client.session.info().unwrap().resumed());
+    assert_eq!(scheme(&client), None);
 }
 
 /// A client that sends shares of more groups saves the `HelloRetryRequest`; rustls decides by itself.

@@ -227,7 +227,12 @@ impl ClientSession {
             (Level::Handshake, messages::ENCRYPTED_EXTENSIONS) => {
                 self.encrypted_extensions(message, out)
             }
-            (Level::Handshake, messages::CERTIFICATE_VERIFY) => self.certificate(out),
+            (Level::Handshake, messages::CERTIFICATE_VERIFY) => {
+                if let Some(info) = &mut self.info {
+                    info.signature_scheme = messages::signature_scheme(message.bytes());
+                }
+                self.certificate(out)
+            }
             _ => match ticket {
                 Some(ticket) => {
                     self.ticket(ticket, now, out);
@@ -267,6 +272,7 @@ impl ClientSession {
             alpn: Some(alpn),
             cipher: hello.cipher,
             group: hello.group,
+            signature_scheme: None,
             resumed: hello.resumed,
             early_data_accepted: messages::accepts_early_data(message.bytes()),
             ech_accepted: self.engine.agent.ech_accepted()?,

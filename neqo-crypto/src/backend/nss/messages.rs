@@ -2,6 +2,11 @@
 
 use neqo_common::Decoder;
 
+use super::super::messages::extension;
+pub(super) use super::super::messages::{
+    CERTIFICATE, CERTIFICATE_VERIFY, COMPRESSED_CERTIFICATE, HEADER_LEN, message_len,
+    signature_scheme,
+};
 use crate::{
     constants::{Cipher, Group},
     error::{Error, Res, alert},
@@ -10,16 +15,8 @@ use crate::{
 pub(super) const SERVER_HELLO: u8 = 2;
 pub(super) const NEW_SESSION_TICKET: u8 = 4;
 pub(super) const ENCRYPTED_EXTENSIONS: u8 = 8;
-pub(super) const CERTIFICATE: u8 = 11;
 pub(super) const CERTIFICATE_REQUEST: u8 = 13;
-pub(super) const CERTIFICATE_VERIFY: u8 = 15;
 pub(super) const FINISHED: u8 = 20;
-pub(super) const COMPRESSED_CERTIFICATE: u8 = 25;
-
-/// Length of a message's type and length, in bytes.
-pub(super) const HEADER_LEN: usize = 4;
-/// The longest message that NSS takes, in bytes.
-const MAX_MESSAGE: usize = 0x1_ffff;
 
 const EXT_PRE_SHARED_KEY: u16 = 41;
 const EXT_EARLY_DATA: u16 = 42;
@@ -30,33 +27,6 @@ const RETRY_RANDOM: [u8; 32] = [
     0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
     0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
 ];
-
-/// The length of the message at the start of `data`, header and all, if its header is there.
-///
-/// # Errors
-/// `Alert` if it is longer than NSS takes.
-pub(super) fn message_len(data: &[u8]) -> Res<Option<usize>> {
-    let Some(&[_, a, b, c]) = data.first_chunk::<HEADER_LEN>() else {
-        return Ok(None);
-    };
-    let len = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
-    if len > MAX_MESSAGE {
-        return Err(Error::Alert(alert::DECODE_ERROR));
-    }
-    Ok(Some(len + HEADER_LEN))
-}
-
-/// The body of the extension `wanted`, of extensions without the length before them.
-fn extension(extensions: &[u8], wanted: u16) -> Option<&[u8]> {
-    let mut d = Decoder::new(extensions);
-    loop {
-        let kind: u16 = d.decode_uint()?;
-        let body = d.decode_vec(2)?;
-        if kind == wanted {
-            return Some(body);
-        }
-    }
-}
 
 /// What a `ServerHello` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,13 +161,6 @@ mod tests {
         for n in 0..bytes.len() {
             assert_eq!(ServerHello::parse(&bytes[..n]), None);
         }
-    }
-
-    #[test]
-    fn lengths() {
-        assert_eq!(message_len(&[1, 2, 3]), Ok(None));
-        assert_eq!(message_len(&[1, 0, 1, 2]), Ok(Some(0x106)));
-        assert_eq!(message_len(&[1, 2, 0, 0]), Err(Error::Alert(50)));
     }
 
     #[test]

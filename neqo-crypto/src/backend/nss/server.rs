@@ -285,6 +285,7 @@ impl ServerSession {
             alpn: Some(alpn),
             cipher: hello.cipher,
             group: hello.group,
+            signature_scheme: None,
             resumed: hello.resumed,
             early_data_accepted: engine.early(),
             ech_accepted,

@@ -13,6 +13,7 @@ use rustls::{
 use super::{
     capture::Capture,
     engine::Engine,
+    proof::Proof,
     provider::{config_error, provider},
     server::credential,
     tickets::{PostHandshake, SessionTickets, TicketCache},
@@ -104,6 +105,7 @@ impl ClientFactory {
             engine: Engine::new(Connection::Client(conn), Role::Client, secrets),
             shared: Arc::clone(shared),
             tickets,
+            proof: Proof::default(),
             post_handshake: PostHandshake::default(),
             server_name: sni,
             state: State::Idle,
@@ -138,6 +140,7 @@ struct ClientSession {
     engine: Engine,
     shared: Arc<Shared>,
     tickets: Arc<SessionTickets>,
+    proof: Proof,
     post_handshake: PostHandshake,
     server_name: Option<String>,
     state: State,
@@ -208,6 +211,10 @@ impl ClientSession {
         let Some(chain) = self.engine.peer_chain() else {
             return;
         };
+        let chain = chain.with_stapled(self.proof.take_ocsp(), None);
+        if let Some(info) = &mut self.info {
+            info.signature_scheme = self.proof.scheme();
+        }
         self.chain = Some(chain.clone());
         let Gate::Closed(held) = &mut self.gate else {
             return;
@@ -265,6 +272,9 @@ impl Session for ClientSession {
                 s.post_handshake.read(data)?;
             }
             s.engine.read(level, data)?;
+            if level == Level::Handshake {
+                s.proof.read(data);
+            }
             s.emit(now, out)
         })
     }

@@ -159,6 +159,7 @@ impl Engine {
                 .conn
                 .negotiated_key_exchange_group()
                 .and_then(|g| Group::try_from(u16::from(g.name())).ok()),
+            signature_scheme: None,
             resumed: self.resumed(),
             early_data_accepted,
             // Encrypted ClientHello is not offered: rustls tells a QUIC connection neither that it was accepted nor

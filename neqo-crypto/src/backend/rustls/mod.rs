@@ -12,6 +12,7 @@ mod capture;
 mod client;
 mod engine;
 mod memory;
+mod proof;
 mod provider;
 mod server;
 mod tickets;
