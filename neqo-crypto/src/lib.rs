@@ -19,7 +19,7 @@
 //! | early data is taken by | the [`Server`] that gave the ticket | the same |
 //! | encrypted `ClientHello` ([`Session::enable_ech`], [`EchKeys`]) | no | yes |
 //! | certificate timestamps | no | sent and shown ([`PeerChain`]) |
-//! | of several groups counts | the client's order | the server's |
+//! | of several groups counts | the client's order | the server's, but a key share that is there saves a round trip |
 //! | additional key shares | its own choice | yes |
 //! | compressed certificates (RFC 8879) | by Brotli and zlib | by zlib, where the NSS that is loaded can |
 //! | clients with roots of their own ([`Verification::Roots`]) | yes | where the NSS that is loaded has libpkix |

@@ -90,8 +90,9 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the groups to accept, the preferred one first. With rustls that is without meaning: of those, the one that the
-    /// client likes best is taken.
+    /// Sets the groups to accept, the preferred one first. With NSS, one that the client sent a key share of is preferred
+    /// to another of the same strength. With rustls the order is without meaning: the one that the client likes best is
+    /// taken.
     pub fn groups(mut self, groups: &[Group]) -> Self {
         self.settings.groups = groups.to_vec();
         self

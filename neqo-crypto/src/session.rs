@@ -269,15 +269,14 @@ impl PeerChain {
         self
     }
 
-    /// The OCSP response (DER, RFC 6960) that the server stapled to its certificate. With rustls, a resumed session
-    /// has forgotten it.
+    /// The OCSP response (DER, RFC 6960) that the server stapled to its certificate. A resumed session has forgotten it.
     #[must_use]
     pub fn ocsp_response(&self) -> Option<&[u8]> {
         self.ocsp.as_deref()
     }
 
-    /// The certificate timestamps (a SignedCertificateTimestampList, RFC 6962 §3.3) that the peer sent. rustls asks for
-    /// none.
+    /// The certificate timestamps (a SignedCertificateTimestampList, RFC 6962 §3.3) that the peer sent. A resumed
+    /// session has forgotten them, and rustls asks for none.
     #[must_use]
     pub fn certificate_timestamps(&self) -> Option<&[u8]> {
         self.timestamps.as_deref()

@@ -23,7 +23,7 @@ use super::{
     },
     init, init_db,
 };
-use crate::{Client, Error, Event, Events, Identity, Provider, Server, Verification};
+use crate::{Client, Error, Event, Events, Identity, Provider, Server, Verification, capabilities};
 
 /// Tells the process that it is the host, and where its database is.
 const DATABASE: &str = "NEQO_CRYPTO_TEST_HOST_DATABASE";
@@ -105,6 +105,21 @@ fn host(dir: &Path) {
     assert_ne!(unsafe { NSS_IsInitialized() }, 0);
     Credential::find("key").unwrap();
     connect(&Identity::nss_nickname("key").unwrap());
+
+    // Those who verify by NSS keep nothing of it either.
+    let key = Identity::nss_nickname("key").unwrap();
+    for verification in [
+        Verification::Platform,
+        Verification::Roots(key.chain().to_vec()),
+    ] {
+        let roots = matches!(verification, Verification::Roots(_));
+        let client = Client::builder().provider(Provider::Nss);
+        match client.verification(verification).build() {
+            Ok(client) => drop(client.session(NAME, &[b"h3".to_vec()], b"").unwrap()),
+            Err(e) => assert!(roots && !capabilities().unwrap().roots(), "{e}"),
+        }
+    }
+    drop(key);
 
     // NSS refuses to end while anything of it is in use.
     // SAFETY: nobody uses NSS any more.

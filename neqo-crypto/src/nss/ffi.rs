@@ -244,6 +244,16 @@ impl CERTValOutParam {
     }
 }
 
+/// Says of a path, leaf first and anchor last, whether it is good; else libpkix looks for another one.
+pub(super) type PathFn =
+    unsafe extern "C" fn(*mut c_void, *const CERTCertList, *mut PRBool) -> SECStatus;
+
+#[repr(C)]
+pub(super) struct CERTChainVerifyCallback {
+    pub(super) is_good: PathFn,
+    pub(super) arg: *mut c_void,
+}
+
 /// The beginning of `SECMODModule`.
 #[repr(C)]
 pub(super) struct SECMODModule {

@@ -159,14 +159,15 @@ fn version() -> String {
 fn new_enough(version: &str) -> Res<()> {
     let numbers = version.split(|c: char| !c.is_ascii_digit());
     let numbers: Vec<u32> = numbers.map_while(|n| n.parse().ok()).collect();
-    if numbers.as_slice() >= MINIMUM_VERSION.as_slice() {
+    let [major, minor] = MINIMUM_VERSION;
+    // Another major version has other types.
+    if numbers.first() == Some(&major) && numbers.as_slice() >= MINIMUM_VERSION.as_slice() {
         return Ok(());
     }
-    let [major, minor] = MINIMUM_VERSION;
     Err(Error::Library {
-        what: "NSS is too old",
+        what: "NSS cannot be used",
         name: format!(
-            "the one loaded is {version}, and {major}.{minor} or newer is needed; update it (libnss3 on Debian and \
+            "the one loaded is {version}, and {major}.{minor} or a newer {major}.x is needed; update it (libnss3 on Debian and \
              Ubuntu, nss on Fedora), or have LD_LIBRARY_PATH name the directory of a newer one"
         ),
     })
@@ -259,14 +260,7 @@ mod tests {
 
     #[test]
     fn versions() {
-        for good in [
-            "3.87",
-            "3.87.1",
-            "3.88 Beta",
-            "3.100",
-            "3.123.1 Extended",
-            "4.0",
-        ] {
+        for good in ["3.87", "3.87.1", "3.88 Beta", "3.100", "3.123.1 Extended"] {
             new_enough(good).unwrap();
         }
         for old in [
@@ -276,6 +270,7 @@ mod tests {
             "3.61 Basic ECC",
             "3",
             "2.99",
+            "4.0",
             "",
             "unknown",
         ] {
@@ -284,7 +279,7 @@ mod tests {
         let e = new_enough("3.61 Basic ECC").unwrap_err();
         assert_eq!(
             e.to_string(),
-            "NSS is too old: the one loaded is 3.61 Basic ECC, and 3.87 or newer is needed; update it (libnss3 on Debian \
+            "NSS cannot be used: the one loaded is 3.61 Basic ECC, and 3.87 or a newer 3.x is needed; update it (libnss3 on Debian \
              and Ubuntu, nss on Fedora), or have LD_LIBRARY_PATH name the directory of a newer one"
         );
         new_enough(&version()).unwrap();

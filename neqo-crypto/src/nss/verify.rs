@@ -1,17 +1,20 @@
 //! NSS's own verdict on certificates.
 
 use std::{
-    ffi::{CStr, c_int},
+    ffi::{CStr, c_int, c_void},
     fmt::{self, Debug, Formatter},
     ptr::null_mut,
 };
 
-use nss_gk_api::p11::{CertList, Certificate};
+use nss_gk_api::p11::{CERTCertList, CERTCertListNode, CertList, Certificate};
 
 use super::{
     Once,
     certs::{certificate, der},
-    ffi::{self, CERTValInParam, CERTValOutParam, SEC_SUCCESS},
+    ffi::{
+        self, CERTChainVerifyCallback, CERTValInParam, CERTValOutParam, PRBool, SEC_SUCCESS,
+        SECStatus,
+    },
     init, last_code, last_error,
 };
 use crate::error::{Error, Res};
@@ -23,14 +26,14 @@ const USAGE_SERVER: i64 = 2;
 const CERT_PI_DATE: c_int = 8;
 const CERT_PI_REVOCATION_FLAGS: c_int = 9;
 const CERT_PI_TRUST_ANCHORS: c_int = 11;
+const CERT_PI_CHAIN_VERIFY_CALLBACK: c_int = 13;
 const CERT_PI_USE_ONLY_TRUST_ANCHORS: c_int = 14;
 const CERT_PO_TRUST_ANCHOR: c_int = 2;
-/// In microseconds.
-const CENTURY: i64 = 100 * 365 * 24 * 3600 * 1_000_000;
 
 const SEC_ERROR_EXPIRED_CERTIFICATE: i32 = -8181;
 const SEC_ERROR_BAD_DER: i32 = -8183;
 const SEC_ERROR_UNKNOWN_ISSUER: i32 = -8179;
+const SEC_ERROR_APPLICATION_CALLBACK_ERROR: i32 = -8014;
 /// What an NSS without libpkix answers: Firefox's, which verifies by itself.
 const PR_NOT_IMPLEMENTED_ERROR: i32 = -5992;
 
@@ -92,7 +95,11 @@ impl Anchors {
             }
             // Without libpkix, NSS could only trust them for everybody, for good.
             let first = roots.first().map_or(&[][..], Vec::as_slice);
-            let found = path(&certificate(first)?, super::wall_clock(), Some(&list));
+            let found = path(
+                &certificate(first)?,
+                super::wall_clock(),
+                Some((&list, roots)),
+            );
             if found == Err(PR_NOT_IMPLEMENTED_ERROR) {
                 return Err(Error::Config(
                     "this NSS has no libpkix and knows no roots but its own: verify by the host"
@@ -123,28 +130,13 @@ impl Anchors {
             Self::Platform => path(leaf, now, None).map(drop),
             // A certificate that is trusted itself needs no path.
             Self::Only(_, ders) if chain.first().is_some_and(|leaf| ders.contains(leaf)) => Ok(()),
-            Self::Only(list, ders) => {
-                if ends_at(leaf, now, list, ders)? {
-                    return Ok(());
-                }
-                // libpkix remembers paths that it found, whoever looked for them, and gives one that ends at whom NSS
-                // trusts to those who do not. It forgets it when asked about a time at which that is long past.
-                drop(path(leaf, now.saturating_add(CENTURY), Some(list)));
-                if ends_at(leaf, now, list, ders)? {
-                    Ok(())
-                } else {
-                    Err(SEC_ERROR_UNKNOWN_ISSUER)
-                }
-            }
+            Self::Only(list, ders) => match path(leaf, now, Some((list, ders))) {
+                Ok(Some(anchor)) if ders.contains(&anchor) => Ok(()),
+                Ok(_) | Err(SEC_ERROR_APPLICATION_CALLBACK_ERROR) => Err(SEC_ERROR_UNKNOWN_ISSUER),
+                Err(e) => Err(e),
+            },
         }
     }
-}
-
-/// Looks for a path from `leaf` to the certificates in `list`. False if there is one to somebody else; `ders` says who is
-/// in the list.
-fn ends_at(leaf: &Certificate, now: i64, list: &CertList, ders: &[Vec<u8>]) -> Result<bool, i32> {
-    let anchor = path(leaf, now, Some(list))?;
-    Ok(anchor.is_some_and(|a| ders.contains(&a)))
 }
 
 impl Debug for Anchors {
@@ -158,11 +150,11 @@ impl Debug for Anchors {
 
 /// Loads a module into NSS, where it stays for good. False if that fails.
 fn load(module: &CStr) -> bool {
-    // SAFETY: NSS is up and copies the string; a module that it does not load is ours alone.
+    // SAFETY: NSS is up and copies the string. The reference is ours; a module that it loaded NSS keeps by another one.
     unsafe {
         let module = ffi::SECMOD_LoadUserModule(module.as_ptr(), null_mut(), 0);
         let loaded = module.as_ref().is_some_and(|m| m.loaded != 0);
-        if !loaded && !module.is_null() {
+        if !module.is_null() {
             ffi::SECMOD_DestroyModule(module);
         }
         loaded
@@ -191,27 +183,57 @@ fn classic_path(leaf: &Certificate, now: i64) -> Result<(), i32> {
     }
 }
 
-/// Looks for a path from `leaf` to `anchors`, or to whom NSS trusts. Nothing is fetched. Gives the certificate at its end
-/// (DER), if libpkix found it.
-fn path(leaf: &Certificate, now: i64, anchors: Option<&CertList>) -> Result<Option<Vec<u8>>, i32> {
-    let mut params = Vec::with_capacity(5);
+/// Whether a path ends at one of the certificates that `wanted` points to: libpkix remembers of a root that NSS trusts it,
+/// and then lets a path end there for those, too, who do not.
+unsafe extern "C" fn ends_well(
+    wanted: *mut c_void,
+    path: *const CERTCertList,
+    good: *mut PRBool,
+) -> SECStatus {
+    // SAFETY: `wanted` is what `path` passed; NSS gives a list that is not empty, and room for the answer.
+    unsafe {
+        let wanted = &*wanted.cast::<&[Vec<u8>]>();
+        let tail = (*path).list.prev.cast::<CERTCertListNode>();
+        let anchor = der((*tail).cert);
+        *good = PRBool::from(anchor.is_some_and(|a| wanted.contains(&a)));
+    }
+    SEC_SUCCESS
+}
+
+/// Looks for a path from `leaf` to `anchors` (which are given twice, as a list and as DER), or to whom NSS trusts. Nothing
+/// is fetched. Gives the certificate at its end (DER), if libpkix found it.
+fn path(
+    leaf: &Certificate,
+    now: i64,
+    anchors: Option<(&CertList, &[Vec<u8>])>,
+) -> Result<Option<Vec<u8>>, i32> {
+    let mut params = Vec::with_capacity(6);
     params.push(CERTValInParam::time(CERT_PI_DATE, now));
     // SAFETY: gives the address of a constant.
     let policy = unsafe { ffi::CERT_GetClassicOCSPDisabledPolicy() };
     params.push(CERTValInParam::pointer(CERT_PI_REVOCATION_FLAGS, policy));
-    if let Some(list) = anchors {
+    let mut wanted = anchors.map_or(&[][..], |(_, ders)| ders);
+    let callback = CERTChainVerifyCallback {
+        is_good: ends_well,
+        arg: (&raw mut wanted).cast(),
+    };
+    if let Some((list, _)) = anchors {
         params.push(CERTValInParam::pointer(
             CERT_PI_TRUST_ANCHORS,
             (**list).cast_const().cast(),
         ));
         params.push(CERTValInParam::flag(CERT_PI_USE_ONLY_TRUST_ANCHORS));
+        params.push(CERTValInParam::pointer(
+            CERT_PI_CHAIN_VERIFY_CALLBACK,
+            (&raw const callback).cast(),
+        ));
     }
     params.push(CERTValInParam::end());
     let mut out = [
         CERTValOutParam::wanted(CERT_PO_TRUST_ANCHOR),
         CERTValOutParam::end(),
     ];
-    // SAFETY: both lists end with their end marks and outlive the call; the certificate is valid.
+    // SAFETY: both lists end with their end marks; they and what they point to outlive the call; the certificate is valid.
     let status = unsafe {
         ffi::CERT_PKIXVerifyCert(
             **leaf,
@@ -237,7 +259,7 @@ fn path(leaf: &Certificate, now: i64, anchors: Option<&CertList>) -> Result<Opti
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Identity, nss::error_name};
+    use crate::{Identity, capabilities, nss::error_name};
 
     /// What `aws.amazon.com` showed everybody who connected in 2026, by way of the tests of rustls-platform-verifier
     /// 0.7.1: valid from 6 November 2025 to 17 October 2026.
@@ -268,9 +290,10 @@ mod tests {
         assert!(anchors.verify(stranger.chain()).is_err());
 
         // Who trusts others, though NSS remembers the path.
-        let Ok(only) = Anchors::only(stranger.chain()) else {
+        if !capabilities().unwrap().roots() {
             return;
-        };
+        }
+        let only = Anchors::only(stranger.chain()).unwrap();
         let chain = [LEAF.to_vec(), INTERMEDIATE.to_vec()];
         for _ in 0..2 {
             let refused = only.verify_at(&chain, AUGUST_2026).map_err(error_name);

@@ -1,6 +1,6 @@
 //! What needs a process of its own: tickets that outlive one, NSS with a database, and a search for leaks.
 //!
-//! Without an argument this runs itself with the first two of these. The last, `leaks nss rustls 10000`, is for
+//! Without an argument this runs itself with all of these but the last. That, `leaks nss rustls 10000`, is for
 //! `neqo-crypto/nss/leaks.sh`, which runs it under LeakSanitizer.
 #![expect(
     clippy::print_stdout,
@@ -14,6 +14,7 @@
 )]
 
 mod leaks;
+mod roots;
 
 use std::{
     env, hint,
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
     let mode = env::args().nth(1).filter(|a| !a.starts_with('-'));
     match mode.as_deref() {
         Some("resume") => resume(env::args().nth(2).unwrap().parse().unwrap()),
+        Some("roots") => roots::verify(Path::new(&env::args().nth(2).unwrap())),
         Some("database") => database(Path::new(&env::args().nth(2).unwrap())),
         // For `leaks.sh`, to see that it sees.
         Some("leak") => _ = Box::leak(hint::black_box(Box::new([7; 1000]))),
@@ -52,6 +54,8 @@ fn main() -> ExitCode {
             }
             identity_in_a_database();
             println!("identity_in_a_database ... ok");
+            roots::beside_a_database();
+            println!("roots_beside_a_database ... ok");
         }
     }
     ExitCode::SUCCESS
@@ -253,14 +257,20 @@ fn run(program: &str, args: &[&str]) {
     assert!(status.success(), "{program} {args:?}");
 }
 
+/// Makes a database; gives what NSS's own tools call it.
+fn new_database(dir: &Path) -> String {
+    let db = format!("sql:{}", dir.to_str().unwrap());
+    run("certutil", &["-N", "-d", &db, "--empty-password"]);
+    db
+}
+
 /// A server whose key is in a database, made by NSS's own tool.
 fn identity_in_a_database() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().to_str().unwrap();
-    let db = format!("sql:{path}");
+    let db = new_database(dir.path());
     let noise = dir.path().join("noise");
     std::fs::write(&noise, path.repeat(20)).unwrap();
-    run("certutil", &["-N", "-d", &db, "--empty-password"]);
     run(
         "certutil",
         &[

@@ -399,7 +399,20 @@ fn stapled(p: Pair) {
             (p.server_builder_of(identity).build().unwrap(), None)
         }
     };
-    let (client, _) = connected(&p.client(Verification::Insecure), &s);
+    let c = p.client(Verification::Insecure);
+    let (client, _) = connected(&c, &s);
+    let token = client.tickets.first().expect("a ticket");
+    let (mut resumed, mut server) = (End::resuming(&c, token), End::server(&s));
+    handshake(&mut resumed, &mut server).unwrap();
+    let chain = resumed.session.peer_certificate().unwrap();
+    assert_eq!(
+        chain.leaf(),
+        client.session.peer_certificate().unwrap().leaf()
+    );
+    assert_eq!(
+        (chain.ocsp_response(), chain.certificate_timestamps()),
+        (None, None)
+    );
     let chain = client.session.peer_certificate().unwrap();
     assert_eq!(chain.ocsp_response(), Some(&ocsp[..]));
     assert_eq!(

@@ -30,11 +30,12 @@
 //! gets, for TLS 1.3 keeps nothing there; a host with TLS 1.2 servers of its own makes it before, at its own size.
 //!
 //! It refuses a certificate that has issuer and serial number of another one that is in use anywhere in the process, if
-//! they are not the same. A server that shows a forged one so keeps connections to the right one from succeeding, until
-//! its own has ended. A refused handshake is all that comes of it.
+//! they are not the same; and its libpkix, which looks for paths, keeps what it has seen, for minutes or for good. So a
+//! server that shows a forged one can keep connections to the right one from succeeding, long after its own was refused.
+//! That is all that comes of it: nobody is trusted who should not be.
 //!
-//! Its libpkix remembers the paths that it found, whoever looked for them, and gives one that ends at an authority of the
-//! platform even to those who trust others only. So it is looked at where a path ends.
+//! libpkix also remembers of a root that NSS trusts it, and lets paths end there for those who trust others only. So they
+//! look where a path ends.
 
 mod client;
 mod clock;
