@@ -1,15 +1,5 @@
 //! Compressed certificates (RFC 8879), by zlib, where NSS is new enough.
 
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::panic,
-        clippy::unwrap_used
-    )
-)]
-
 use std::{
     ffi::{CStr, c_char, c_uint},
     panic::{AssertUnwindSafe, catch_unwind},

@@ -2,16 +2,6 @@
 //!
 //! What it tells is noted in [`State`], in order; what it asks is answered from there.
 
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::panic,
-        clippy::unwrap_used
-    )
-)]
-
 use std::{
     ffi::{c_uint, c_void},
     slice,

@@ -1,15 +1,5 @@
 //! The bottom of an NSS connection: a file that never does I/O, for CRYPTO bytes go around it.
 
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::panic,
-        clippy::unwrap_used
-    )
-)]
-
 use std::{
     ffi::{c_int, c_void},
     ptr::{null_mut, write},

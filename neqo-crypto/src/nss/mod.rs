@@ -12,6 +12,7 @@
 //! | `agent` | a TLS connection |
 //! | `certs` | certificates and keys |
 //! | `compress` | compressed certificates |
+//! | `hooks` | what NSS calls during a connection |
 //! | `ech` | encrypted `ClientHello` |
 //! | `keygen` | keys that sign themselves into certificates |
 //! | `tickets` | resumption tokens, and what finds replayed early data |
@@ -19,6 +20,16 @@
 //! | `pk11` | AEAD, AES, HMAC, SHA-256 and randomness of the software token |
 //!
 //! No callback can unwind into NSS: none indexes, unwraps or formats, and what could panic is caught.
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
 
 mod agent;
 #[cfg(test)]
