@@ -7,7 +7,7 @@ use neqo_crypto::{
     Provider, Res, SealKeys, Server, ServerBuilder, Session, Verification, Version,
 };
 
-use crate::{NAME, Seen, alpn, client_by, connect};
+use crate::{NAME, Seen, alpn, carry, client_by, connect};
 
 /// Makes connections between these, a client's library and a server's, at least `count` of them.
 pub fn look([from, to]: [Provider; 2], count: usize) {
@@ -142,7 +142,7 @@ impl Pair {
         let client = self.known(Verification::Insecure).unwrap();
         let fails = |spoil: &dyn Fn(usize, &mut [u8])| {
             let (mut client, mut server) = (session(&client), serving(&self.demanding));
-            !carried(&mut *client, &mut *server, spoil)
+            !finishes_spoiled(&mut *client, &mut *server, spoil)
         };
         let places = [10, 60, 130, 200];
         for at in places {
@@ -205,43 +205,14 @@ fn make_use(session: &dyn Session, seen: &Seen) {
 
 /// Whether a client and a server come to an end.
 fn finishes(client: &mut dyn Session, server: &mut dyn Session) -> bool {
-    carried(client, server, &|_, _| ())
+    finishes_spoiled(client, server, &|_, _| ())
 }
 
-/// Whether a client and a server come to an end if `spoil` has what they say in its hands, numbered from 0.
-fn carried(
+/// The same with what they say spoiled.
+fn finishes_spoiled(
     client: &mut dyn Session,
     server: &mut dyn Session,
     spoil: &dyn Fn(usize, &mut [u8]),
 ) -> bool {
-    let now = Instant::now();
-    let (mut c, mut s) = (Seen::default(), Seen::default());
-    let mut out = Events::default();
-    client.start(now, &mut out).unwrap();
-    server.start(now, &mut out).unwrap();
-    c.absorb(&mut out);
-    let mut count = 0..;
-    let mut carry = |data: &mut [u8]| spoil(count.next().unwrap(), data);
-    while !c.crypto.is_empty() || !s.crypto.is_empty() {
-        for (level, mut data) in c.crypto.split_off(0) {
-            carry(&mut data);
-            let answered = s.hello;
-            if server.read(level, &data, now, &mut out).is_err() {
-                return false;
-            }
-            s.absorb(&mut out);
-            if s.hello && !answered && server.set_local_params(b"server", now, &mut out).is_err() {
-                return false;
-            }
-            s.absorb(&mut out);
-        }
-        for (level, mut data) in s.crypto.split_off(0) {
-            carry(&mut data);
-            if client.read(level, &data, now, &mut out).is_err() {
-                return false;
-            }
-            c.absorb(&mut out);
-        }
-    }
-    c.complete && s.complete
+    carry(client, server, spoil).is_ok_and(|seen| seen.iter().all(|s| s.complete))
 }

@@ -25,8 +25,8 @@ use std::{
 };
 
 use neqo_crypto::{
-    Client, Event, Events, Identity, Level, Provider, ResumptionToken, Secret, Server, Session,
-    Verification,
+    Client, Event, Events, Identity, Level, Provider, Res, ResumptionToken, Secret, Server,
+    Session, Verification,
 };
 
 const NAME: &str = "example.com";
@@ -100,36 +100,64 @@ impl Seen {
 }
 
 /// Gives a server what its client said.
-fn serve(server: &mut dyn Session, seen: &mut Seen, level: Level, data: &[u8], now: Instant) {
+fn serve(
+    server: &mut dyn Session,
+    seen: &mut Seen,
+    level: Level,
+    data: &[u8],
+    now: Instant,
+) -> Res<()> {
     let mut out = Events::default();
     let answered = seen.hello;
-    server.read(level, data, now, &mut out).unwrap();
+    server.read(level, data, now, &mut out)?;
     seen.absorb(&mut out);
     if seen.hello && !answered {
-        server.set_local_params(b"server", now, &mut out).unwrap();
+        server.set_local_params(b"server", now, &mut out)?;
         seen.absorb(&mut out);
     }
+    Ok(())
 }
 
 /// Connects; gives what the client saw.
 fn connect(client: &mut dyn Session, server: &mut dyn Session) -> Seen {
+    let [c, s] = carry(client, server, &|_, _| ()).unwrap();
+    assert!(c.complete && s.complete);
+    c
+}
+
+fn started(session: &mut dyn Session, now: Instant) -> Seen {
+    let (mut seen, mut out) = (Seen::default(), Events::default());
+    session.start(now, &mut out).unwrap();
+    seen.absorb(&mut out);
+    seen
+}
+
+/// Carries what a client and a server say, until they say no more; gives what both saw. Before, `spoil` has it in its
+/// hands, numbered from 0.
+fn carry(
+    client: &mut dyn Session,
+    server: &mut dyn Session,
+    spoil: &dyn Fn(usize, &mut [u8]),
+) -> Res<[Seen; 2]> {
     let now = Instant::now();
-    let (mut c, mut s) = (Seen::default(), Seen::default());
+    let (mut c, mut s) = (started(client, now), started(server, now));
     let mut out = Events::default();
-    client.start(now, &mut out).unwrap();
-    server.start(now, &mut out).unwrap();
-    c.absorb(&mut out);
+    let mut count = 0;
+    let mut spoiled = |mut data: Vec<u8>| {
+        spoil(count, &mut data);
+        count += 1;
+        data
+    };
     while !c.crypto.is_empty() || !s.crypto.is_empty() {
         for (level, data) in c.crypto.split_off(0) {
-            serve(server, &mut s, level, &data, now);
+            serve(server, &mut s, level, &spoiled(data), now)?;
         }
         for (level, data) in s.crypto.split_off(0) {
-            client.read(level, &data, now, &mut out).unwrap();
+            client.read(level, &spoiled(data), now, &mut out)?;
             c.absorb(&mut out);
         }
     }
-    assert!(c.complete && s.complete);
-    c
+    Ok([c, s])
 }
 
 fn send(to: &mut dyn Write, tag: u8, data: &[u8]) {
@@ -195,7 +223,7 @@ fn ticket_across_processes(from_library: Provider, to_library: Provider) {
         if kind == OUTCOME {
             break data;
         }
-        serve(&mut *session, &mut seen, level(kind), &data, now);
+        serve(&mut *session, &mut seen, level(kind), &data, now).unwrap();
         for (level, data) in seen.crypto.split_off(0) {
             // The client does not stay for tickets.
             if level != Level::OneRtt {
@@ -225,9 +253,7 @@ fn resume(provider: Provider) {
     let mut session = client_by(provider)
         .resume(NAME, &alpn(), b"client", &token, now)
         .unwrap();
-    let (mut seen, mut out) = (Seen::default(), Events::default());
-    session.start(now, &mut out).unwrap();
-    seen.absorb(&mut out);
+    let (mut seen, mut out) = (started(&mut *session, now), Events::default());
     loop {
         for (level, data) in seen.crypto.split_off(0) {
             send(&mut to, tag(level), &data);
