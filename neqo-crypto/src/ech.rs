@@ -50,5 +50,5 @@ impl EchKeys {
 /// What rustls answers.
 #[cfg(feature = "rustls")]
 pub(crate) fn unsupported() -> Error {
-    Error::Config("rustls has no encrypted ClientHello for QUIC: use NSS".into())
+    Error::Config("encrypted ClientHello is not built in with rustls: use NSS".into())
 }

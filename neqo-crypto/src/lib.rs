@@ -17,7 +17,7 @@
 //! | a ticket resumes | at the [`Client`] that got it, once | in any process, once by each [`Client`] |
 //! | a server takes a ticket | once | until it expires; early data once |
 //! | early data is taken by | the [`Server`] that gave the ticket | the same |
-//! | encrypted `ClientHello` ([`Session::enable_ech`], [`EchKeys`]) | no | yes |
+//! | encrypted `ClientHello` ([`Session::enable_ech`], [`EchKeys`]) | not yet for clients; rustls has no server's half | yes |
 //! | certificate timestamps | no | sent and shown ([`PeerChain`]) |
 //! | of several groups counts | the client's order | the server's, but a key share that is there saves a round trip |
 //! | additional key shares | its own choice | yes |

@@ -162,8 +162,7 @@ impl Engine {
             signature_scheme: None,
             resumed: self.resumed(),
             early_data_accepted,
-            // Encrypted ClientHello is not offered: rustls tells a QUIC connection neither that it was accepted nor
-            // the configurations to retry with.
+            // It is not offered. rustls has no server's half of it, but a client's.
             ech_accepted: false,
             server_name,
         })
