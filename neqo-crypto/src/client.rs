@@ -78,7 +78,7 @@ impl Client {
         let name = server(server_name)?;
         match &self.0 {
             #[cfg(feature = "rustls")]
-            Factory::Rustls(f) => f.session(&name, alpn, params, token),
+            Factory::Rustls(f) => Ok(f.session(&name, alpn, params, token)),
             #[cfg(feature = "nss")]
             Factory::Nss(f) => f.session(&name, alpn, params, token),
         }
@@ -86,17 +86,22 @@ impl Client {
 }
 
 /// Who `name` is to TLS and its certificates, which know no trailing dot (RFC 6066 §3) and no case. What ends in a number,
-/// or in nothing, is an address or no name: some libraries read `0x7f.1` as one.
+/// or in nothing, is an address or no name.
 fn server(name: &str) -> Res<ServerName<'static>> {
     let plain = name.strip_suffix('.').unwrap_or(name);
-    let last = plain.rsplit('.').next().unwrap_or_default();
-    let digits = |s: &str, radix| s.chars().all(|c| c.is_digit(radix));
-    let number = digits(last, 10) || last.strip_prefix("0x").is_some_and(|h| digits(h, 16));
     match ServerName::try_from(plain.to_ascii_lowercase()) {
-        Ok(ServerName::DnsName(_)) if number => None,
+        Ok(ServerName::DnsName(_)) if ends_in_number(plain) => None,
         found => found.ok(),
     }
     .ok_or_else(|| Error::Config(format!("not a server name: {name:?}")))
+}
+
+/// True if the last label of `name` is a number, or nothing: some libraries read `0x7f.1` as an address.
+pub(crate) fn ends_in_number(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let digits = |s: &str, radix| s.chars().all(|c| c.is_digit(radix));
+    let hex = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
+    digits(last, 10) || hex.is_some_and(|h| digits(h, 16))
 }
 
 //= rfc9001#section-8.1

@@ -1,8 +1,11 @@
-//! A server's part in encrypted `ClientHello`.
+//! A server's part in encrypted `ClientHello` (RFC 9849), and what all libraries refuse alike.
 
-#[cfg(feature = "rustls")]
-use crate::error::Error;
-use crate::{error::Res, provider::Provider};
+#[cfg(feature = "nss")]
+use crate::ech_configs::is_public;
+use crate::{
+    error::{Error, Res},
+    provider::Provider,
+};
 
 /// A key to decrypt `ClientHello`s with, and what to publish so that clients encrypt theirs.
 #[derive(Clone, Debug)]
@@ -30,6 +33,9 @@ impl EchKeys {
             Provider::Rustls => Err(unsupported()),
             #[cfg(feature = "nss")]
             Provider::Nss => {
+                if !is_public(public_name) {
+                    return Err(Error::Config(format!("not a public name: {public_name:?}")));
+                }
                 let pair = crate::nss::EchKeyPair::generate(id, public_name)?;
                 Ok(Self {
                     configs: pair.configs().to_vec(),
@@ -50,5 +56,10 @@ impl EchKeys {
 /// What rustls answers.
 #[cfg(feature = "rustls")]
 pub(crate) fn unsupported() -> Error {
-    Error::Config("encrypted ClientHello is not built in with rustls: use NSS".into())
+    Error::Config("servers on rustls have no encrypted ClientHello: use NSS".into())
+}
+
+/// The answer to a client that names its server by an address: it would connect without, and show whom it wants.
+pub(crate) fn nothing_to_hide() -> Error {
+    Error::Config("encrypted ClientHello hides the name of a host, and this is an address".into())
 }

@@ -17,7 +17,8 @@
 //! | a ticket resumes | at the [`Client`] that got it, once | in any process, once by each [`Client`] |
 //! | a server takes a ticket | once | until it expires; early data once |
 //! | early data is taken by | the [`Server`] that gave the ticket | the same |
-//! | encrypted `ClientHello` ([`Session::enable_ech`], [`EchKeys`]) | not yet for clients; rustls has no server's half | yes |
+//! | encrypted `ClientHello` ([`Session::enable_ech`]) | yes | yes |
+//! | encrypted `ClientHello` on servers ([`EchKeys`]) | no | yes, but after `HelloRetryRequest` it does not say which keys to retry with |
 //! | certificate timestamps | no | sent and shown ([`PeerChain`]) |
 //! | of several groups counts | the client's order | the server's, but a key share that is there saves a round trip |
 //! | additional key shares | its own choice | yes |
@@ -52,6 +53,7 @@
 //! | `protect` | packet protection (RFC 9001, Section 5), Retry integrity, reset and token keys |
 //! | `primitives` | AEAD, header masks, HKDF and randomness, behind names that no library shows through |
 //! | `client_hello` | [`ClientHello`]: what an endpoint reads of one without TLS |
+//! | `ech_configs` | which configurations of encrypted `ClientHello` a client may use |
 //! | `secret`, `keylog` | traffic secrets, wiped when dropped; `SSLKEYLOGFILE` |
 //! | `version`, `constants`, `error` | names and codes |
 //!
@@ -97,6 +99,7 @@ mod client;
 mod client_hello;
 mod constants;
 mod ech;
+mod ech_configs;
 mod error;
 mod identity;
 mod keylog;

@@ -29,8 +29,7 @@ pub trait Session: Send + Debug {
     /// Mind that a list that is empty by accident shows the server's name to all.
     ///
     /// # Errors
-    /// `Config` if no configuration can be used, the server is named by an address, or the library cannot do it (rustls);
-    /// `State` on a server, or too late.
+    /// `Config` if no configuration can be used, or the server is named by an address; `State` on a server, or too late.
     fn enable_ech(&mut self, configs: &[u8]) -> Res<()>;
 
     /// Begins. A client emits its `ClientHello`, with early data its `ZeroRtt` secret too; a server nothing.

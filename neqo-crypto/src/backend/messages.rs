@@ -4,6 +4,7 @@ use neqo_common::Decoder;
 
 use crate::error::{Error, Res, alert};
 
+pub(super) const ENCRYPTED_EXTENSIONS: u8 = 8;
 pub(super) const CERTIFICATE: u8 = 11;
 pub(super) const CERTIFICATE_VERIFY: u8 = 15;
 pub(super) const COMPRESSED_CERTIFICATE: u8 = 25;
@@ -38,6 +39,20 @@ pub(super) fn extension(extensions: &[u8], wanted: u16) -> Option<&[u8]> {
             return Some(body);
         }
     }
+}
+
+/// The body of the extension `wanted` of an `EncryptedExtensions`, header and all.
+pub(super) fn encrypted_extension(message: &[u8], wanted: u16) -> Option<&[u8]> {
+    let mut d = Decoder::new(message);
+    d.decode(HEADER_LEN)?;
+    extension(d.decode_vec(2)?, wanted)
+}
+
+/// The random of a `ClientHello`, header and all.
+pub(super) fn client_random(message: &[u8]) -> Option<[u8; 32]> {
+    let mut d = Decoder::new(message);
+    d.decode(HEADER_LEN + 2)?;
+    d.decode_array().copied()
 }
 
 /// The signature scheme of a `CertificateVerify`, header and all.

@@ -80,10 +80,7 @@ impl EchKeyPair {
     pub(crate) fn generate(id: u8, public_name: &str) -> Res<Self> {
         init()?;
         let refused = || Error::Config(format!("not a public name: {public_name:?}"));
-        let name = CString::new(public_name)
-            .ok()
-            .filter(|n| !n.is_empty())
-            .ok_or_else(refused)?;
+        let name = CString::new(public_name).map_err(|_| refused())?;
         let (public, private) = x25519()?;
         let mut configs = vec![0; MAX_CONFIGS];
         let mut len = 0;

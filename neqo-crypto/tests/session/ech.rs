@@ -1,8 +1,8 @@
-//! Encrypted `ClientHello`: accepted, not accepted, pretended; and refused by the library that has none.
+//! Encrypted `ClientHello`: accepted, not accepted, pretended; and refused by the library whose servers have none.
 
 use neqo_crypto::{
-    AuthenticationStatus, ClientHello, Direction, EchKeys, Error, Identity, Level, Provider,
-    Server, Verification,
+    AuthenticationStatus, ClientCertificate, ClientHello, Direction, EchKeys, Error, Group,
+    Identity, Level, Provider, ServerBuilder, Verification,
 };
 
 use crate::pair::{
@@ -12,89 +12,128 @@ use crate::pair::{
 every_pair! {
     accepted,
     accepted_after_hello_retry_request,
+    accepted_from_a_client_with_a_certificate,
     with_a_ticket,
     pretended,
+    pretended_for_an_address,
     retry,
+    retry_after_hello_retry_request,
     retry_without,
     fallback_is_verified_for_the_public_name,
-    refused_by_rustls,
+    fallback_refused_by_the_host,
+    fallback_judged_before_the_end_of_the_flight,
+    servers_on_rustls_have_none,
+    the_first_configuration_that_can_be_used,
     unusable_configurations,
     names_that_cannot_be_public,
 }
 
 pub(crate) const PUBLIC: &str = "public.example";
 
-/// Keys for a library; `None` if it is rustls.
-pub(crate) fn keys_for(provider: Provider) -> Option<EchKeys> {
-    match EchKeys::generate(provider, 7, PUBLIC) {
-        Ok(keys) => Some(keys),
-        Err(e) => {
-            assert!(provider.to_string() == "rustls", "{e}");
-            None
-        }
-    }
+/// Configurations of a key that nobody has, for the name [`PUBLIC`].
+pub(crate) fn nobodys() -> Vec<u8> {
+    hex::decode(concat!(
+        "0045fe0d0041f400200020363c4993465d1bce2bc040050984ebc0a2984d7a219b4ae2b06a42434189e935",
+        "00080001000100010003400e7075626c69632e6578616d706c650000"
+    ))
+    .unwrap()
 }
 
-fn keys(p: Pair) -> Option<EchKeys> {
-    keys_for(p.server)
+/// Keys for the server; `None` if it is on rustls.
+pub(crate) fn keys(p: Pair) -> Option<EchKeys> {
+    p.server_is_nss()
+        .then(|| EchKeys::generate(p.server, 7, PUBLIC).unwrap())
 }
 
-fn server_with(p: Pair, keys: &EchKeys) -> Server {
+/// A server that has both names.
+pub(crate) fn server_builder(p: Pair, keys: &EchKeys) -> ServerBuilder {
     let identity = Identity::self_signed(&[NAME, PUBLIC]).unwrap();
-    let builder = p.server_builder_of(identity).ech(keys.clone());
-    builder.build().unwrap()
+    p.server_builder_of(identity).ech(keys.clone())
 }
 
-/// A client that uses `configs`; `None` if its library cannot.
-fn client(p: Pair, verification: Verification, configs: &[u8]) -> Option<End> {
-    let session = p
-        .client(verification)
-        .session(NAME, &alpn(&["h3"]), CLIENT_PARAMS);
-    let mut session = session.unwrap();
-    match session.enable_ech(configs) {
-        Ok(()) => Some(End::new(session)),
-        Err(e) => {
-            assert!(!p.client_is_nss() && matches!(e, Error::Config(_)), "{e}");
-            None
-        }
-    }
+fn server(p: Pair, keys: &EchKeys) -> End {
+    End::server(&server_builder(p, keys).build().unwrap())
+}
+
+/// A client that uses `configs`.
+fn client(p: Pair, verification: Verification, configs: &[u8]) -> End {
+    let mut client = End::client(&p.client(verification));
+    client.session.enable_ech(configs).unwrap();
+    client
+}
+
+fn insecure(p: Pair, configs: &[u8]) -> End {
+    client(p, Verification::Insecure, configs)
+}
+
+/// Checks that the client was told to come back with `configs`, and has told the server nothing.
+fn check_retry(client: &End, result: &Result<(), Failed>, configs: &[u8]) {
+    let Err(Failed::Client(e)) = result else {
+        panic!("accepted: {result:?}");
+    };
+    assert_eq!(e.alert(), 121, "ech_required");
+    assert_eq!(*e, Error::EchRetry(configs.to_vec()));
+    assert!(!client.complete);
+    assert!(!client.has(Level::OneRtt, Direction::Write));
+    assert!(client.waiting(Level::Handshake).is_empty());
+    assert_eq!(
+        client.session.export("label", &[], &mut [0; 9]),
+        Err(Error::NotAvailable)
+    );
 }
 
 fn accepted(p: Pair) {
     let Some(keys) = keys(p) else { return };
-    let Some(mut client) = client(p, Verification::Insecure, keys.configs()) else {
-        return;
-    };
-    let mut server = End::server(&server_with(p, &keys));
-    handshake(&mut client, &mut server).unwrap();
-    agreed(&client, &server);
-    assert_eq!(client.fallback, None);
-    for end in [&client, &server] {
-        let info = end.session.info().unwrap();
-        assert!(info.ech_accepted());
-        assert_eq!(info.server_name(), Some(NAME));
+    for verification in [Verification::Insecure, Verification::Host] {
+        let host = matches!(verification, Verification::Host);
+        let mut client = client(p, verification, keys.configs());
+        let mut server = server(p, &keys);
+        handshake(&mut client, &mut server).unwrap();
+        if host {
+            client.verdict(AuthenticationStatus::Ok).unwrap();
+            join(&mut client, &mut server).unwrap();
+        }
+        agreed(&client, &server);
+        assert_eq!(client.fallback, None);
+        for end in [&client, &server] {
+            let info = end.session.info().unwrap();
+            assert!(info.ech_accepted());
+            assert_eq!(info.server_name(), Some(NAME));
+        }
+        let hello = server.hello.unwrap();
+        let outer = ClientHello::parse(&hello).unwrap();
+        assert_eq!(outer.server_name(), Some(PUBLIC));
+        assert!(!hello.windows(NAME.len()).any(|w| w == NAME.as_bytes()));
     }
-    let hello = server.hello.unwrap();
-    assert_eq!(
-        ClientHello::parse(&hello).unwrap().server_name(),
-        Some(PUBLIC)
-    );
-    assert!(!hello.windows(NAME.len()).any(|w| w == NAME.as_bytes()));
 }
 
 fn accepted_after_hello_retry_request(p: Pair) {
     let Some(keys) = keys(p) else { return };
-    let Some(mut client) = client(p, Verification::Insecure, keys.configs()) else {
-        return;
-    };
-    let server = p
-        .server_builder()
-        .groups(&[neqo_crypto::Group::Secp384r1])
-        .ech(keys);
-    let mut server = End::server(&server.build().unwrap());
+    let mut client = insecure(p, keys.configs());
+    let s = server_builder(p, &keys).groups(&[Group::Secp384r1]);
+    let mut server = End::server(&s.build().unwrap());
     handshake(&mut client, &mut server).unwrap();
     agreed(&client, &server);
-    assert!(client.session.info().unwrap().ech_accepted());
+    let info = client.session.info().unwrap();
+    assert!(info.ech_accepted());
+    assert_eq!(info.group(), Some(Group::Secp384r1));
+}
+
+fn accepted_from_a_client_with_a_certificate(p: Pair) {
+    let Some(keys) = keys(p) else { return };
+    let shown = Identity::self_signed(&["client.example"]).unwrap();
+    let c = client_of(
+        p.client_builder().identity(shown.clone()),
+        Verification::Insecure,
+    );
+    let s = server_builder(p, &keys).client_certificate(ClientCertificate::Required);
+    let (mut client, mut server) = (End::client(&c), End::server(&s.build().unwrap()));
+    client.session.enable_ech(keys.configs()).unwrap();
+    handshake(&mut client, &mut server).unwrap();
+    agreed(&client, &server);
+    assert!(server.session.info().unwrap().ech_accepted());
+    let chain = server.session.peer_certificate().unwrap();
+    assert_eq!(chain.certs(), shown.chain());
 }
 
 /// Tickets and early data go with it, while the server has the key.
@@ -102,132 +141,194 @@ fn with_a_ticket(p: Pair) {
     let (Some(keys), Some(others)) = (keys(p), keys(p)) else {
         return;
     };
-    let builder = p.client_builder().enable_early_data(true);
-    let c = client_of(builder, Verification::Insecure);
-    let identity = Identity::self_signed(&[NAME, PUBLIC]).unwrap();
-    let builder = p.server_builder_of(identity).ech(keys.clone());
-    let s = builder.enable_early_data(true).build().unwrap();
-    let mut fresh = c.session(NAME, &alpn(&["h3"]), CLIENT_PARAMS).unwrap();
-    if fresh.enable_ech(keys.configs()).is_err() {
-        assert!(!p.client_is_nss());
-        return;
-    }
-    let (mut first, mut server) = (End::new(fresh), End::server(&s));
-    handshake(&mut first, &mut server).unwrap();
-    agreed(&first, &server);
-    for (token, configs, accepted) in [
-        (&first.tickets[0], keys.configs(), true),
-        (&first.tickets[1], others.configs(), false),
-    ] {
-        let (mut client, mut server) = (End::resuming(&c, token), End::server(&s));
-        client.session.enable_ech(configs).unwrap();
-        let result = handshake(&mut client, &mut server);
-        assert!(client.has(Level::ZeroRtt, Direction::Write), "offered");
-        assert_eq!(server.has(Level::ZeroRtt, Direction::Read), accepted);
-        if accepted {
-            agreed(&client, &server);
-            let early = |end: &End, direction| end.secrets[&(Level::ZeroRtt, direction)].clone();
-            let (ours, theirs) = (
-                early(&client, Direction::Write),
-                early(&server, Direction::Read),
-            );
-            assert_eq!(ours.bytes(), theirs.bytes());
-            let info = client.session.info().unwrap();
-            assert!(info.ech_accepted() && info.resumed() && info.early_data_accepted());
-        } else {
-            let retry = Error::EchRetry(keys.configs().to_vec());
-            assert_eq!(result, Err(Failed::Client(retry)));
+    for verification in [Verification::Insecure, Verification::Host] {
+        let host = matches!(verification, Verification::Host);
+        let builder = p.client_builder().enable_early_data(true);
+        let c = client_of(builder, verification);
+        let builder = server_builder(p, &keys).enable_early_data(true);
+        let s = builder.build().unwrap();
+        let (mut first, mut server) = (End::client(&c), End::server(&s));
+        first.session.enable_ech(keys.configs()).unwrap();
+        handshake(&mut first, &mut server).unwrap();
+        if host {
+            first.verdict(AuthenticationStatus::Ok).unwrap();
+            join(&mut first, &mut server).unwrap();
         }
+        agreed(&first, &server);
+
+        let (mut client, mut server) = (End::resuming(&c, &first.tickets[0]), End::server(&s));
+        client.session.enable_ech(keys.configs()).unwrap();
+        handshake(&mut client, &mut server).unwrap();
+        agreed(&client, &server);
+        let (level, write, read) = (Level::ZeroRtt, Direction::Write, Direction::Read);
+        let (ours, theirs) = (
+            &client.secrets[&(level, write)],
+            &server.secrets[&(level, read)],
+        );
+        assert_eq!(ours.bytes(), theirs.bytes());
+        let info = client.session.info().unwrap();
+        assert!(info.ech_accepted() && info.resumed() && info.early_data_accepted());
+
+        let (mut client, mut server) = (End::resuming(&c, &first.tickets[1]), End::server(&s));
+        client.session.enable_ech(others.configs()).unwrap();
+        let mut result = handshake(&mut client, &mut server);
+        assert!(client.has(level, write), "offered");
+        assert!(!server.has(level, read), "accepted");
+        if host {
+            result.unwrap();
+            assert!(client.chain.is_some());
+            let verdict = client.verdict(AuthenticationStatus::Ok);
+            result = verdict.map_err(Failed::Client);
+        }
+        check_retry(&client, &result, keys.configs());
+        let info = client.session.info();
+        assert!(info.is_none_or(|i| !i.resumed() && !i.early_data_accepted()));
     }
 }
 
-/// No server can tell, so every server does without.
+/// No server can tell, so every server does without, be it one that has keys.
 fn pretended(p: Pair) {
-    let Some(mut client) = client(p, Verification::Insecure, &[]) else {
-        return;
-    };
-    let mut server = End::server(&p.server());
+    let plain = || p.server_builder();
+    let encrypting = keys(p).map(|k| [server_builder(p, &k), server_builder(p, &k)]);
+    let [one, another] = encrypting.unwrap_or_else(|| [plain(), plain()]);
+    let p384 = &[Group::Secp384r1];
+    for s in [plain(), plain().groups(p384), one, another.groups(p384)] {
+        let mut client = insecure(p, &[]);
+        let mut server = End::server(&s.build().unwrap());
+        handshake(&mut client, &mut server).unwrap();
+        agreed(&client, &server);
+        assert_eq!(client.fallback, None);
+        let hello = server.hello.unwrap();
+        assert!(hello.windows(2).any(|w| w == [0xfe, 0x0d]));
+        let outer = ClientHello::parse(&hello).unwrap();
+        assert_eq!(outer.server_name(), Some(NAME));
+        assert!(!client.session.info().unwrap().ech_accepted());
+    }
+}
+
+fn pretended_for_an_address(p: Pair) {
+    let c = p.client(Verification::Insecure);
+    let session = c.session("192.0.2.1", &alpn(&["h3"]), CLIENT_PARAMS);
+    let (mut client, mut server) = (End::new(session.unwrap()), End::server(&p.server()));
+    client.session.enable_ech(&[]).unwrap();
     handshake(&mut client, &mut server).unwrap();
     agreed(&client, &server);
-    assert_eq!(client.fallback, None);
     let hello = server.hello.unwrap();
     assert!(hello.windows(2).any(|w| w == [0xfe, 0x0d]));
-    assert!(!client.session.info().unwrap().ech_accepted());
+    assert_eq!(ClientHello::parse(&hello).unwrap().server_name(), None);
 }
 
 /// The server has another key by now, and says so.
 fn retry(p: Pair) {
-    let (Some(old), Some(new)) = (keys(p), keys(p)) else {
-        return;
-    };
+    let Some(keys) = keys(p) else { return };
     for verification in [Verification::Insecure, Verification::Host] {
         let host = matches!(verification, Verification::Host);
-        let Some(mut first) = client(p, verification, old.configs()) else {
-            return;
-        };
-        let server = server_with(p, &new);
-        let mut end = End::server(&server);
-        let mut result = handshake(&mut first, &mut end);
+        let mut first = client(p, verification, &nobodys());
+        let mut result = handshake(&mut first, &mut server(p, &keys));
         if host {
             result.unwrap();
             assert_eq!(first.fallback.as_deref(), Some(PUBLIC));
             assert!(first.chain.is_some());
+            assert!(!first.session.info().unwrap().ech_accepted());
             let verdict = first.verdict(AuthenticationStatus::Ok);
             result = verdict.map_err(Failed::Client);
+            assert_eq!(first.verdict(AuthenticationStatus::Ok), Err(Error::State));
         }
-        assert!(!first.complete);
-        let Err(Failed::Client(e)) = result else {
-            panic!("accepted: {result:?}");
+        check_retry(&first, &result, keys.configs());
+        let Err(Failed::Client(Error::EchRetry(configs))) = result else {
+            panic!("checked before");
         };
-        assert_eq!(e.alert(), 121, "ech_required");
-        assert_eq!(e, Error::EchRetry(new.configs().to_vec()));
-
-        let mut second = client(p, Verification::Insecure, new.configs()).unwrap();
-        let mut end = End::server(&server);
+        let (mut second, mut end) = (insecure(p, &configs), server(p, &keys));
         handshake(&mut second, &mut end).unwrap();
         agreed(&second, &end);
         assert!(second.session.info().unwrap().ech_accepted());
     }
 }
 
+/// Here NSS does not say what its keys are.
+fn retry_after_hello_retry_request(p: Pair) {
+    let s = match keys(p) {
+        Some(keys) => server_builder(p, &keys),
+        None => p.server_builder(),
+    };
+    let s = s.groups(&[Group::Secp384r1]).build().unwrap();
+    let mut client = insecure(p, &nobodys());
+    let result = handshake(&mut client, &mut End::server(&s));
+    check_retry(&client, &result, &[]);
+}
+
 /// The server has no key at all.
 fn retry_without(p: Pair) {
-    let Some(configs) = keys_for(p.client) else {
-        return;
-    };
-    let mut client = client(p, Verification::Insecure, configs.configs()).unwrap();
-    let mut server = End::server(&p.server());
-    let result = handshake(&mut client, &mut server);
-    assert_eq!(result, Err(Failed::Client(Error::EchRetry(Vec::new()))));
-    assert!(!client.complete);
+    let mut client = insecure(p, &nobodys());
+    let result = handshake(&mut client, &mut End::server(&p.server()));
+    check_retry(&client, &result, &[]);
 }
 
 /// A certificate for the name that was to be hidden does not do.
 fn fallback_is_verified_for_the_public_name(p: Pair) {
-    let Some(configs) = keys_for(p.client) else {
-        return;
-    };
     for (name, ok) in [(NAME, false), (PUBLIC, true)] {
         let identity = Identity::self_signed(&[name]).unwrap();
         let Some(c) = p.trusting(identity.chain()) else {
             return;
         };
-        let mut session = c.session(NAME, &alpn(&["h3"]), CLIENT_PARAMS).unwrap();
-        session.enable_ech(configs.configs()).unwrap();
-        let mut client = End::new(session);
+        let mut client = End::client(&c);
+        client.session.enable_ech(&nobodys()).unwrap();
         let mut server = End::server(&p.server_builder_of(identity).build().unwrap());
-        let Err(Failed::Client(e)) = handshake(&mut client, &mut server) else {
-            panic!("accepted");
-        };
+        let result = handshake(&mut client, &mut server);
         if ok {
-            assert_eq!(e, Error::EchRetry(Vec::new()));
+            check_retry(&client, &result, &[]);
         } else {
-            assert!(matches!(e, Error::Certificate { alert: 42, .. }), "{e:?}");
+            let refused = matches!(
+                result,
+                Err(Failed::Client(Error::Certificate { alert: 42, .. }))
+            );
+            assert!(refused, "{result:?}");
         }
     }
 }
 
-fn refused_by_rustls(p: Pair) {
+/// Whoever is not even the public name's does not say how to come back.
+fn fallback_refused_by_the_host(p: Pair) {
+    let mut client = client(p, Verification::Host, &nobodys());
+    handshake(&mut client, &mut End::server(&p.server())).unwrap();
+    assert_eq!(client.fallback.as_deref(), Some(PUBLIC));
+    client
+        .verdict(AuthenticationStatus::CertHostnameMismatch)
+        .unwrap();
+    assert_eq!(client.alert, Some(42));
+    assert!(client.waiting(Level::Handshake).is_empty());
+    assert_eq!(client.read(Level::Handshake, &[0]), Err(Error::State));
+}
+
+/// The verdict comes when `Finished` is still on its way.
+fn fallback_judged_before_the_end_of_the_flight(p: Pair) {
+    let mut client = client(p, Verification::Host, &nobodys());
+    let mut server = End::server(&p.server());
+    client.start().unwrap();
+    server.start().unwrap();
+    let (level, hello) = client.outbox.pop_front().unwrap();
+    server.read(level, &hello).unwrap();
+    let mut flight = Vec::new();
+    while let Some((level, data)) = server.outbox.pop_front() {
+        match level {
+            Level::Initial => client.read(level, &data).unwrap(),
+            _ => flight.extend(data),
+        }
+    }
+    let hash = client.secrets[&(Level::Handshake, Direction::Read)]
+        .bytes()
+        .len();
+    let (proof, finished) = flight.split_at(flight.len() - 4 - hash);
+    for byte in proof {
+        client.read(Level::Handshake, &[*byte]).unwrap();
+    }
+    assert_eq!(client.fallback.as_deref(), Some(PUBLIC));
+    client.verdict(AuthenticationStatus::Ok).unwrap();
+    let result = client.read(Level::Handshake, finished);
+    check_retry(&client, &result.map_err(Failed::Client), &[]);
+}
+
+fn servers_on_rustls_have_none(p: Pair) {
     if p.server_is_nss() {
         return;
     }
@@ -236,14 +337,15 @@ fn refused_by_rustls(p: Pair) {
         matches!(&e, Error::Config(m) if m.contains("rustls")),
         "{e}"
     );
-    if let Some(keys) = keys_for(p.client) {
+    if let Some(nss) = Provider::ALL.iter().find(|l| l.to_string() == "nss") {
+        let keys = EchKeys::generate(*nss, 1, PUBLIC).unwrap();
         assert!(p.server_builder().ech(keys).build().is_err());
     }
 }
 
 /// RFC 9849 §4: a host name, and nothing that looks like an address.
 fn names_that_cannot_be_public(p: Pair) {
-    if p.server.to_string() != "nss" {
+    if !p.server_is_nss() {
         return;
     }
     let long = ["a"; 64].concat();
@@ -252,6 +354,7 @@ fn names_that_cannot_be_public(p: Pair) {
         "127.0.0.1",
         "::1",
         "1",
+        "a.0x1",
         "a b",
         "-x",
         "ä.example",
@@ -264,31 +367,60 @@ fn names_that_cannot_be_public(p: Pair) {
     }
 }
 
+/// What a client cannot use it passes over: another version, and a name that could be an address.
+fn the_first_configuration_that_can_be_used(p: Pair) {
+    let Some(keys) = keys(p) else { return };
+    let good = &keys.configs()[2..];
+    let mut unknown = good.to_vec();
+    unknown[..2].copy_from_slice(&[0xfe, 0x0c]);
+    let mut number = good.to_vec();
+    let at = number.len() - 2 - PUBLIC.len();
+    number[at..at + PUBLIC.len()].copy_from_slice(b"public.1234567");
+    let list = |configs: &[&[u8]]| {
+        let all = configs.concat();
+        let len = u16::try_from(all.len()).unwrap().to_be_bytes();
+        [&len[..], &all].concat()
+    };
+    let (mut client, mut server) = (
+        insecure(p, &list(&[&unknown, &number, good])),
+        server(p, &keys),
+    );
+    handshake(&mut client, &mut server).unwrap();
+    agreed(&client, &server);
+    assert!(client.session.info().unwrap().ech_accepted());
+    for configs in [&[&unknown[..]][..], &[&number[..]], &[&number, &unknown]] {
+        let mut session = End::client(&p.client(Verification::Insecure)).session;
+        let e = session.enable_ech(&list(configs)).unwrap_err();
+        assert!(matches!(e, Error::Config(_)), "{e}");
+    }
+}
+
 fn unusable_configurations(p: Pair) {
-    let session = p.client(Verification::Insecure);
-    let mut session = session
-        .session(NAME, &alpn(&["h3"]), CLIENT_PARAMS)
-        .unwrap();
-    for bad in [&[1][..], &[0, 4, 1, 2, 0, 0], &[0; 40]] {
+    let mut session = End::client(&p.client(Verification::Insecure)).session;
+    for bad in [&[1][..], &[0, 4, 1, 2, 0, 0], &[0; 40], &nobodys()[..70]] {
         let e = session.enable_ech(bad).unwrap_err();
         assert!(matches!(e, Error::Config(_)), "{e}");
     }
-    if let Some(keys) = keys_for(p.client) {
-        let c = p.client(Verification::Insecure);
-        let address = c.session("192.0.2.1", &alpn(&["h3"]), CLIENT_PARAMS);
-        let e = address.unwrap().enable_ech(keys.configs()).unwrap_err();
-        assert!(
-            matches!(&e, Error::Config(m) if m.contains("address")),
-            "{e}"
-        );
-    }
+    let c = p.client(Verification::Insecure);
+    let address = c.session("192.0.2.1", &alpn(&["h3"]), CLIENT_PARAMS);
+    let e = address.unwrap().enable_ech(&nobodys()).unwrap_err();
+    assert!(
+        matches!(&e, Error::Config(m) if m.contains("address")),
+        "{e}"
+    );
     let mut server = p.server().session(&alpn(&["h3"])).unwrap();
     assert_eq!(server.enable_ech(&[]), Err(Error::State));
     let (mut client, mut server) = (
         End::client(&p.client(Verification::Insecure)),
         End::server(&p.server()),
     );
-    handshake(&mut client, &mut server).unwrap();
+    client.start().unwrap();
+    assert_eq!(
+        client.session.enable_ech(&[]),
+        Err(Error::State),
+        "too late"
+    );
+    server.start().unwrap();
     join(&mut client, &mut server).unwrap();
-    assert!(client.session.enable_ech(&[]).is_err(), "too late");
+    agreed(&client, &server);
 }

@@ -1,13 +1,8 @@
 //! Handshakes that should succeed, or fail for a lack of common ground.
 
-use std::{
-    io::{self, Write},
-    sync::{Arc, Mutex},
-};
-
 use neqo_crypto::{
-    Cipher, ClientHello, Direction, Error, Group, KeyLog, Level, OpenKeys, Primitives, SealKeys,
-    Secret, TAG_LEN, Verification, Version,
+    Cipher, ClientHello, Direction, Error, Group, Level, OpenKeys, Primitives, SealKeys, Secret,
+    TAG_LEN, Verification, Version,
 };
 
 use crate::pair::{
@@ -37,8 +32,6 @@ every_pair! {
     exporters_depend_on_label_and_context,
     exporters_have_limits,
     too_much_to_say,
-    key_log_of_both_roles,
-    key_log_of_early_data,
 }
 
 fn every_cipher(p: Pair) {
@@ -425,99 +418,6 @@ fn too_much_to_say(p: Pair) {
     assert!(client.complete && server.complete);
     assert_eq!(client.params.unwrap(), [9; MOST]);
     assert_eq!(server.params.unwrap(), [7; MOST]);
-}
-
-#[derive(Clone, Default)]
-struct Shared(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Shared {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.0.lock().map_err(|_| io::ErrorKind::Other)?.write(buf)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn key_log_of_both_roles(p: Pair) {
-    let (theirs, ours) = (Shared::default(), Shared::default());
-    let c = p
-        .client_builder()
-        .key_log(Some(KeyLog::to_writer(ours.clone())));
-    let s = p
-        .server_builder()
-        .key_log(Some(KeyLog::to_writer(theirs.clone())));
-    let (client, _) = connected(&client_of(c, Verification::Insecure), &s.build().unwrap());
-    let text = |s: &Shared| String::from_utf8(s.0.lock().unwrap().clone()).unwrap();
-    // NSS does not show this one.
-    let exporter = |l: &&str| l.starts_with("EXPORTER_SECRET ");
-    let sorted = |t: &str| {
-        let mut lines: Vec<_> = t
-            .lines()
-            .filter(|l| !exporter(l))
-            .map(str::to_owned)
-            .collect();
-        lines.sort();
-        lines
-    };
-    let log = text(&ours);
-    assert_eq!(sorted(&log), sorted(&text(&theirs)));
-    for (label, level, direction) in [
-        (
-            "CLIENT_HANDSHAKE_TRAFFIC_SECRET",
-            Level::Handshake,
-            Direction::Write,
-        ),
-        (
-            "SERVER_HANDSHAKE_TRAFFIC_SECRET",
-            Level::Handshake,
-            Direction::Read,
-        ),
-        ("CLIENT_TRAFFIC_SECRET_0", Level::OneRtt, Direction::Write),
-        ("SERVER_TRAFFIC_SECRET_0", Level::OneRtt, Direction::Read),
-    ] {
-        let line = log.lines().find(|l| l.starts_with(label)).unwrap();
-        let [_, random, secret] = line.split(' ').collect::<Vec<_>>()[..] else {
-            panic!("{line}");
-        };
-        assert_eq!(hex::decode(random).unwrap().len(), 32);
-        assert_eq!(
-            secret,
-            hex::encode(client.secrets[&(level, direction)].bytes())
-        );
-    }
-    let shows = !p.client_is_nss();
-    assert_eq!(log.lines().any(|l| exporter(&l)), shows);
-}
-
-fn key_log_of_early_data(p: Pair) {
-    let logs = [Shared::default(), Shared::default()];
-    let [c, s] = [&logs[0], &logs[1]].map(|log| Some(KeyLog::to_writer(log.clone())));
-    let c = p.client_builder().key_log(c).enable_early_data(true);
-    let c = client_of(c, Verification::Insecure);
-    let s = p.server_builder().key_log(s).enable_early_data(true);
-    let s = s.build().unwrap();
-    let logged = || {
-        [&logs[0], &logs[1]].map(|log| {
-            let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-            let lines = text.lines().map(str::to_owned);
-            let early = lines.filter(|l| l.starts_with("CLIENT_EARLY_TRAFFIC_SECRET "));
-            early.collect::<Vec<_>>()
-        })
-    };
-    let (first, _) = connected(&c, &s);
-    assert_eq!(logged().concat(), Vec::<String>::new());
-    let (mut client, mut server) = (End::resuming(&c, &first.tickets[0]), End::server(&s));
-    handshake(&mut client, &mut server).unwrap();
-    assert!(server.session.info().unwrap().early_data_accepted());
-    let hello = server.hello.as_ref().unwrap();
-    let line = format!(
-        "CLIENT_EARLY_TRAFFIC_SECRET {} {}",
-        hex::encode(&hello[6..38]),
-        hex::encode(client.secrets[&(Level::ZeroRtt, Direction::Write)].bytes()),
-    );
-    assert_eq!(logged(), [vec![line.clone()], vec![line]]);
 }
 
 /// The types of the messages that follow the `ServerHello`, in a server's first flight.

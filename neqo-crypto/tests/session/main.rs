@@ -3,11 +3,14 @@
 #[cfg(test)]
 mod client_auth;
 #[cfg(test)]
+#[cfg(test)]
 mod ech;
 #[cfg(test)]
 mod handshake;
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod key_log;
 #[cfg(test)]
 mod pair;
 #[cfg(test)]

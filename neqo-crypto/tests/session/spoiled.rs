@@ -7,11 +7,8 @@ use neqo_crypto::{
 use proptest::{prelude::*, test_runner::TestRunner};
 
 use crate::{
-    ech::{PUBLIC, keys_for},
-    pair::{
-        CLIENT_PARAMS, End, Failed, NAME, Pair, agreed, alpn, client_of, every_pair, handshake,
-        join, join_with,
-    },
+    ech::{self, PUBLIC},
+    pair::{End, Failed, NAME, Pair, agreed, client_of, every_pair, handshake, join, join_with},
 };
 
 every_pair! {
@@ -99,8 +96,6 @@ struct Cast {
     /// Has `keys`, if its library can.
     encrypting: Server,
     keys: Option<EchKeys>,
-    /// Keys of nobody, for a client whose library can.
-    others: Option<EchKeys>,
 }
 
 impl Cast {
@@ -116,7 +111,7 @@ impl Cast {
         let server = |change: &dyn Fn(ServerBuilder) -> ServerBuilder| {
             change(p.server_builder_of(own.clone())).build().unwrap()
         };
-        let keys = keys_for(p.server);
+        let keys = ech::keys(p);
         Self {
             clients: [Verification::Insecure, Verification::Host].map(client),
             server: server(&|b| b.enable_early_data(true)),
@@ -127,17 +122,19 @@ impl Cast {
                 None => b,
             }),
             keys,
-            others: keys_for(p.client),
         }
     }
 
     /// What these libraries can do.
     fn scenes(&self) -> Vec<Scene> {
-        let mut scenes = vec![Scene::Plain, Scene::Retry, Scene::Early, Scene::Known];
-        if self.others.is_some() {
-            scenes.push(Scene::Exposed);
-            scenes.extend(self.keys.as_ref().map(|_| Scene::Hidden));
-        }
+        let mut scenes = vec![
+            Scene::Plain,
+            Scene::Retry,
+            Scene::Early,
+            Scene::Known,
+            Scene::Exposed,
+        ];
+        scenes.extend(self.keys.as_ref().map(|_| Scene::Hidden));
         scenes
     }
 
@@ -152,17 +149,16 @@ impl Cast {
 
     fn client(&self, scene: Scene, host: bool) -> End {
         let client = &self.clients[usize::from(host)];
-        let keys = match scene {
-            Scene::Plain | Scene::Retry | Scene::Known => None,
-            Scene::Early => return End::resuming(client, &self.token(client)),
-            Scene::Hidden => self.keys.as_ref(),
-            Scene::Exposed => self.others.as_ref(),
-        };
-        let mut session = client.session(NAME, &alpn(&["h3"]), CLIENT_PARAMS).unwrap();
-        if let Some(keys) = keys {
-            session.enable_ech(keys.configs()).unwrap();
+        if scene == Scene::Early {
+            return End::resuming(client, &self.token(client));
         }
-        End::new(session)
+        let mut client = End::client(client);
+        match scene {
+            Scene::Plain | Scene::Retry | Scene::Known | Scene::Early => {}
+            Scene::Hidden => client.session.enable_ech(self.configs()).unwrap(),
+            Scene::Exposed => client.session.enable_ech(&ech::nobodys()).unwrap(),
+        }
+        client
     }
 
     fn token(&self, client: &Client) -> ResumptionToken {
@@ -176,7 +172,7 @@ impl Cast {
     }
 
     /// What the server says its keys are.
-    fn retry_configs(&self) -> &[u8] {
+    fn configs(&self) -> &[u8] {
         self.keys.as_ref().map_or(&[], |keys| keys.configs())
     }
 }
@@ -236,7 +232,7 @@ fn spoiled_flights(p: Pair) {
         }
         match result {
             Err(Failed::Client(Error::EchRetry(configs))) => {
-                prop_assert_eq!(configs, cast.retry_configs(), "nobody else's");
+                prop_assert_eq!(configs, cast.configs(), "nobody else's");
             }
             Err(Failed::Client(e) | Failed::Server(e)) => {
                 prop_assert_ne!(e.alert(), 80, "blamed on us: {:?}", e);

@@ -21,6 +21,8 @@ use crate::{
     auth::AuthenticationStatus,
     client::ClientBuilder,
     constants::Level,
+    ech::nothing_to_hide,
+    ech_configs,
     error::{Error, Res, alert},
     nss::{self, Agent, Common, Credential},
     session::{Event, Events, Info, PeerChain, ResumptionToken, Session},
@@ -340,13 +342,18 @@ impl Session for ClientSession {
         if self.state != State::Idle {
             return Err(Error::State);
         }
-        // NSS would connect without, and not say so.
-        if !self.sni && !configs.is_empty() {
-            return Err(Error::Config(
-                "encrypted ClientHello hides the name of a host, and this is an address".into(),
-            ));
+        if configs.is_empty() {
+            return self.engine.agent.enable_ech(&[]);
         }
-        self.engine.agent.enable_ech(configs)
+        if !self.sni {
+            return Err(nothing_to_hide());
+        }
+        // NSS takes names, too, that other libraries read as addresses.
+        let valid = ech_configs::valid(configs)?;
+        if valid.is_empty() {
+            return Err(ech_configs::none());
+        }
+        self.engine.agent.enable_ech(&ech_configs::list(&valid))
     }
 
     fn start(&mut self, now: Instant, out: &mut Events) -> Res<()> {

@@ -2,11 +2,11 @@
 
 use neqo_common::Decoder;
 
-use super::super::messages::extension;
 pub(super) use super::super::messages::{
-    CERTIFICATE, CERTIFICATE_VERIFY, COMPRESSED_CERTIFICATE, HEADER_LEN, message_len,
-    signature_scheme,
+    CERTIFICATE, CERTIFICATE_VERIFY, COMPRESSED_CERTIFICATE, ENCRYPTED_EXTENSIONS, HEADER_LEN,
+    client_random, message_len, signature_scheme,
 };
+use super::super::messages::{encrypted_extension, extension};
 use crate::{
     constants::{Cipher, Group},
     error::{Error, Res, alert},
@@ -14,7 +14,6 @@ use crate::{
 
 pub(super) const SERVER_HELLO: u8 = 2;
 pub(super) const NEW_SESSION_TICKET: u8 = 4;
-pub(super) const ENCRYPTED_EXTENSIONS: u8 = 8;
 pub(super) const CERTIFICATE_REQUEST: u8 = 13;
 pub(super) const FINISHED: u8 = 20;
 
@@ -62,13 +61,6 @@ impl ServerHello {
     }
 }
 
-/// The random of a `ClientHello`.
-pub(super) fn client_random(message: &[u8]) -> Option<[u8; 32]> {
-    let mut d = Decoder::new(message);
-    d.decode(HEADER_LEN + 2)?;
-    d.decode_array().copied()
-}
-
 /// The cipher suites of a `ClientHello`, the preferred one first.
 pub(super) fn client_ciphers(message: &[u8]) -> Option<Vec<u16>> {
     let mut d = Decoder::new(message);
@@ -85,11 +77,7 @@ pub(super) fn client_ciphers(message: &[u8]) -> Option<Vec<u16>> {
 
 /// True if these `EncryptedExtensions` accept early data.
 pub(super) fn accepts_early_data(message: &[u8]) -> bool {
-    let mut d = Decoder::new(message);
-    d.decode(HEADER_LEN).is_some()
-        && d.decode_vec(2)
-            .and_then(|e| extension(e, EXT_EARLY_DATA))
-            .is_some()
+    encrypted_extension(message, EXT_EARLY_DATA).is_some()
 }
 
 /// What a `NewSessionTicket` says.

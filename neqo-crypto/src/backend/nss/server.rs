@@ -94,6 +94,7 @@ impl ServerFactory {
         Box::new(ServerSession {
             shared: Arc::clone(&self.0),
             alpn: alpn.to_vec(),
+            params: Vec::new(),
             state: State::Idle,
             hello: Hello::default(),
             greeted: false,
@@ -174,6 +175,8 @@ enum State {
 struct ServerSession {
     shared: Arc<Shared>,
     alpn: Vec<Vec<u8>>,
+    /// Our transport parameters, once the transport has said them.
+    params: Vec<u8>,
     state: State,
     hello: Hello,
     /// Whether NSS has seen a `ClientHello`.
@@ -185,17 +188,11 @@ struct ServerSession {
 impl ServerSession {
     /// Begins with the bytes of a first flight; `full` is for a full handshake whatever the client offers. `None` if it
     /// comes with a ticket that NSS can read and that is not ours.
-    fn begin(
-        &mut self,
-        flight: &[u8],
-        params: &[u8],
-        now: Instant,
-        full: bool,
-    ) -> Res<Option<(Engine, Events)>> {
+    fn begin(&mut self, flight: &[u8], now: Instant, full: bool) -> Res<Option<(Engine, Events)>> {
         let shared = &self.shared;
         let ciphers = shared.ciphers(flight);
         let now = Some(clock::micros(now));
-        let mut agent = shared.agent(&ciphers, &self.alpn, params, now)?;
+        let mut agent = shared.agent(&ciphers, &self.alpn, &self.params, now)?;
         if full {
             agent.refuse_tickets(LONGER_THAN_TICKETS);
         }
@@ -223,6 +220,7 @@ impl ServerSession {
             // With a second `ClientHello` may come another ticket than that which was looked at (RFC 8446 §4.1.2
             // forbids it, and NSS does not care).
             if engine.level() == Level::Initial && mem::replace(&mut self.greeted, true) {
+                self.renew(engine, message.bytes(), out)?;
                 engine.agent.refuse_tickets(LONGER_THAN_TICKETS);
             }
             engine.feed(&message, out)?;
@@ -242,6 +240,21 @@ impl ServerSession {
             }
         }
         Ok(())
+    }
+
+    /// Has a fresh connection of NSS process the second `ClientHello`, `hello`, if the first was not decrypted.
+    ///
+    /// NSS (3.87, and still 3.125) then puts its `HelloRetryRequest` together again, for the transcript; on the connection
+    /// that made it, it doubles the signal in its extension, so that no client could finish the handshake. All that a
+    /// fresh one has to know stands in the cookie.
+    fn renew(&self, engine: &mut Engine, hello: &[u8], out: &mut Events) -> Res<()> {
+        let shared = &self.shared;
+        if shared.ech.is_none() || engine.agent.ech_accepted()? {
+            return Ok(());
+        }
+        let now = Some(engine.agent.now());
+        engine.agent = shared.agent(&shared.ciphers(hello), &self.alpn, &self.params, now)?;
+        engine.advance(out)
     }
 
     /// Sends tickets, as long as the client need not prove again who it is before they are used.
@@ -337,9 +350,10 @@ impl Session for ServerSession {
         };
         let (flight, hello) = first.take().ok_or(Error::State)?;
         self.hello = hello;
+        self.params = params.to_vec();
         self.state = State::Dead;
-        let begun = match self.begin(&flight, params, now, false)? {
-            None => self.begin(&flight, params, now, true)?,
+        let begun = match self.begin(&flight, now, false)? {
+            None => self.begin(&flight, now, true)?,
             begun => begun,
         };
         let (engine, mut fresh) = begun.ok_or(Error::Alert(alert::HANDSHAKE_FAILURE))?;

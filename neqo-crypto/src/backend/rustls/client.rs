@@ -1,32 +1,33 @@
-//! Client sessions.
+//! Client configurations, and their sessions before the handshake and during it.
 
 use std::{mem, sync::Arc, time::Instant};
 
 use neqo_common::Role;
 use rustls::{
     ClientConfig,
-    client::Resumption,
+    client::{EchMode, Resumption, danger::ServerCertVerifier},
     pki_types::ServerName,
     quic::{ClientConnection, Connection, Version},
 };
 
 use super::{
     capture::Capture,
+    ech::Offer,
     engine::Engine,
-    proof::Proof,
+    handshake::Handshake,
     provider::{config_error, provider},
     server::credential,
-    tickets::{PostHandshake, SessionTickets, TicketCache},
+    tickets::{SessionTickets, TicketCache},
     verifier::verifier,
 };
 use crate::{
     auth::AuthenticationStatus,
     client::ClientBuilder,
     constants::Level,
-    ech::unsupported,
+    ech::nothing_to_hide,
     error::{Error, Res},
     keylog::KeyLog,
-    session::{Event, Events, Info, PeerChain, ResumptionToken, Session},
+    session::{Events, Info, PeerChain, ResumptionToken, Session},
     verify::Verification,
 };
 
@@ -35,11 +36,31 @@ use crate::{
 pub(crate) struct ClientFactory(Arc<Shared>);
 
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Shared {
     config: ClientConfig,
-    tickets: TicketCache,
+    verifier: Arc<dyn ServerCertVerifier>,
+    pub(super) tickets: TicketCache,
     key_log: Option<KeyLog>,
-    host_verifies: bool,
+    pub(super) host_verifies: bool,
+}
+
+impl Shared {
+    /// The configuration of a connection. One with encrypted `ClientHello` has to be made from the start, but shares what
+    /// resumption compares.
+    fn config(&self, ech: Option<EchMode>) -> Res<ClientConfig> {
+        let Some(ech) = ech else {
+            return Ok(self.config.clone());
+        };
+        let provider = Arc::clone(self.config.crypto_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_ech(ech)
+            .map_err(config_error)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(&self.verifier))
+            .with_client_cert_resolver(Arc::clone(&self.config.client_auth_cert_resolver));
+        config.enable_early_data = self.config.enable_early_data;
+        Ok(config)
+    }
 }
 
 impl ClientFactory {
@@ -57,7 +78,7 @@ impl ClientFactory {
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(config_error)?
             .dangerous()
-            .with_custom_certificate_verifier(verifier);
+            .with_custom_certificate_verifier(Arc::clone(&verifier));
         let mut config = match &builder.identity {
             None => config.with_no_client_auth(),
             Some(identity) => {
@@ -70,6 +91,7 @@ impl ClientFactory {
         config.enable_early_data = builder.settings.early_data;
         Ok(Self(Arc::new(Shared {
             config,
+            verifier,
             tickets: TicketCache::default(),
             key_log: builder.settings.key_log,
             host_verifies: matches!(builder.verification, Verification::Host),
@@ -82,201 +104,117 @@ impl ClientFactory {
         alpn: &[Vec<u8>],
         params: &[u8],
         token: Option<&ResumptionToken>,
-    ) -> Res<Box<dyn Session>> {
+    ) -> Box<dyn Session> {
         let shared = &self.0;
         let tickets = match token {
             Some(t) => shared.tickets.take(t.as_ref(), name),
             None => SessionTickets::default(),
         };
-        let tickets = Arc::new(tickets);
-        let secrets = Arc::new(Capture::new(shared.key_log.clone()));
-        let mut config = shared.config.clone();
-        config.alpn_protocols = alpn.to_vec();
-        config.key_log = Arc::<Capture>::clone(&secrets);
-        config.resumption = Resumption::store(Arc::<SessionTickets>::clone(&tickets));
-        let sni = match name {
-            ServerName::DnsName(n) => Some(n.as_ref().to_owned()),
-            _ => None,
-        };
-        let conn =
-            ClientConnection::new(Arc::new(config), Version::V1, name.clone(), params.to_vec())
-                .map_err(config_error)?;
-        Ok(Box::new(ClientSession {
-            engine: Engine::new(Connection::Client(conn), Role::Client, secrets),
+        Box::new(ClientSession::Planned(Box::new(Plan {
             shared: Arc::clone(shared),
-            tickets,
-            proof: Proof::default(),
-            post_handshake: PostHandshake::default(),
-            server_name: sni,
-            state: State::Idle,
-            gate: Gate::Open,
-            proved: None,
-            info: None,
-            chain: None,
-        }))
+            name: name.clone(),
+            alpn: alpn.to_vec(),
+            params: params.to_vec(),
+            tickets: Arc::new(tickets),
+            ech: None,
+        })))
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Idle,
-    Running,
-    Dead,
+/// What a `ClientHello` is to say.
+#[derive(Debug)]
+struct Plan {
+    shared: Arc<Shared>,
+    name: ServerName<'static>,
+    alpn: Vec<Vec<u8>>,
+    params: Vec<u8>,
+    tickets: Arc<SessionTickets>,
+    ech: Option<Offer>,
 }
 
-/// Whether what shows that we accept the server may go out.
-#[derive(Debug)]
-enum Gate {
-    Open,
-    /// The host verifies, and the chain is not here yet.
-    Closed(Events),
-    /// The host was asked.
-    Asked(Events),
+impl Plan {
+    fn enable_ech(&mut self, configs: &[u8]) -> Res<()> {
+        let offer = match &self.name {
+            _ if configs.is_empty() => Offer::pretence(),
+            ServerName::DnsName(_) => Offer::by(configs),
+            _ => Err(nothing_to_hide()),
+        };
+        self.ech = Some(offer?);
+        Ok(())
+    }
+
+    /// Begins the handshake.
+    fn begin(self, now: Instant, out: &mut Events) -> Res<Handshake> {
+        let (ech, public_name) = self.ech.map(|o| (o.mode, o.public_name)).unzip();
+        let public_name = public_name.flatten();
+        let log = self.shared.key_log.clone();
+        let secrets = Arc::new(match public_name {
+            None => Capture::new(log),
+            Some(_) => Capture::of_two(log),
+        });
+        let mut config = self.shared.config(ech)?;
+        config.alpn_protocols = self.alpn;
+        config.key_log = Arc::<Capture>::clone(&secrets);
+        config.resumption = Resumption::store(Arc::<SessionTickets>::clone(&self.tickets));
+        let server_name = match &self.name {
+            ServerName::DnsName(n) => Some(n.as_ref().to_owned()),
+            _ => None,
+        };
+        let conn = ClientConnection::new(Arc::new(config), Version::V1, self.name, self.params)
+            .map_err(config_error)?;
+        let engine = Engine::new(Connection::Client(conn), Role::Client, secrets);
+        let mut handshake =
+            Handshake::new(self.shared, self.tickets, engine, server_name, public_name);
+        handshake.start(now, out)?;
+        Ok(handshake)
+    }
 }
 
 /// A client's session.
 #[derive(Debug)]
-struct ClientSession {
-    engine: Engine,
-    shared: Arc<Shared>,
-    tickets: Arc<SessionTickets>,
-    proof: Proof,
-    post_handshake: PostHandshake,
-    server_name: Option<String>,
-    state: State,
-    gate: Gate,
-    /// When the server proved who it is, or a bit before.
-    proved: Option<Instant>,
-    info: Option<Info>,
-    chain: Option<PeerChain>,
+enum ClientSession {
+    Planned(Box<Plan>),
+    Begun(Box<Handshake>),
+    Dead,
 }
 
 impl ClientSession {
-    /// Makes any error the last thing that happens.
-    fn run(&mut self, expected: State, f: impl FnOnce(&mut Self) -> Res<()>) -> Res<()> {
-        if self.state != expected {
-            return Err(Error::State);
-        }
-        self.state = State::Running;
-        f(self).inspect_err(|_| self.die())
-    }
-
-    /// Ends the session; what was withheld goes nowhere.
-    fn die(&mut self) {
-        self.state = State::Dead;
-        self.gate = Gate::Open;
-    }
-
-    /// Emits what the last bytes brought, in an order in which each event finds what it needs.
-    fn emit(&mut self, now: Instant, out: &mut Events) -> Res<()> {
-        if self.engine.read_level() == Level::Handshake {
-            self.emit_params(out)?;
-            self.ask(out);
-        }
-        let mut fresh = Events::default();
-        self.engine.drive(&mut fresh)?;
-        self.pass(&mut fresh, out);
-        let resumed = self.tickets.proved().filter(|_| self.engine.resumed());
-        let proved = resumed.or(self.proved).unwrap_or(now);
-        let (cache, messages) = (&self.shared.tickets, &mut self.post_handshake);
-        for token in self.tickets.collect(cache, messages, now, proved) {
-            out.push(Event::Ticket(token));
-        }
-        Ok(())
-    }
-
-    /// Once `EncryptedExtensions` are in: they are what selects a protocol. (Before, a resumed rustls connection shows
-    /// the parameters that it remembers.)
-    fn emit_params(&mut self, out: &mut Events) -> Res<()> {
-        let Connection::Client(conn) = self.engine.conn() else {
-            return Err(Error::Internal("a client without a client"));
-        };
-        if self.info.is_some() || conn.alpn_protocol().is_none() {
-            return Ok(());
-        }
-        let params = conn
-            .quic_transport_parameters()
-            .ok_or(Error::Internal("no transport parameters"))?;
-        out.push(Event::PeerParams(params.to_vec()));
-        let early = conn.is_early_data_accepted();
-        self.info = Some(self.engine.info(early, self.server_name.clone())?);
-        Ok(())
-    }
-
-    /// Asks for a verdict once the chain is in; rustls shows it when `CertificateVerify` is checked.
-    fn ask(&mut self, out: &mut Events) {
-        if self.chain.is_some() {
-            return;
-        }
-        let Some(chain) = self.engine.peer_chain() else {
-            return;
-        };
-        let chain = chain.with_stapled(self.proof.take_ocsp(), None);
-        if let Some(info) = &mut self.info {
-            info.signature_scheme = self.proof.scheme();
-        }
-        self.chain = Some(chain.clone());
-        let Gate::Closed(held) = &mut self.gate else {
-            return;
-        };
-        if self.engine.resumed() {
-            // Its first session was accepted by the same host under the same name.
-            out.append(held);
-            self.gate = Gate::Open;
-        } else {
-            self.gate = Gate::Asked(mem::take(held));
-            out.push(Event::AuthenticationNeeded(chain));
+    fn handshake(&self) -> Option<&Handshake> {
+        match self {
+            Self::Begun(handshake) => Some(handshake),
+            Self::Planned(_) | Self::Dead => None,
         }
     }
 
-    /// Lets events through, or withholds those that show acceptance.
-    fn pass(&mut self, fresh: &mut Events, out: &mut Events) {
-        match &mut self.gate {
-            Gate::Open => out.append(fresh),
-            Gate::Closed(held) | Gate::Asked(held) => {
-                while let Some(event) = fresh.pop() {
-                    match &event {
-                        Event::Crypto { level, .. } if *level == Level::Initial => out.push(event),
-                        Event::Secret(s) if s.level != Level::OneRtt => out.push(event),
-                        _ => held.push(event),
-                    }
-                }
-            }
+    fn handshake_mut(&mut self) -> Res<&mut Handshake> {
+        match self {
+            Self::Begun(handshake) => Ok(handshake),
+            Self::Planned(_) | Self::Dead => Err(Error::State),
         }
     }
 }
 
 impl Session for ClientSession {
-    fn enable_ech(&mut self, _: &[u8]) -> Res<()> {
-        Err(unsupported())
+    fn enable_ech(&mut self, configs: &[u8]) -> Res<()> {
+        match self {
+            Self::Planned(plan) => plan.enable_ech(configs),
+            Self::Begun(_) | Self::Dead => Err(Error::State),
+        }
     }
 
     fn start(&mut self, now: Instant, out: &mut Events) -> Res<()> {
-        self.run(State::Idle, |s| {
-            s.proved = Some(now);
-            if s.shared.host_verifies {
-                s.gate = Gate::Closed(Events::default());
+        match mem::replace(self, Self::Dead) {
+            Self::Planned(plan) => *self = Self::Begun(Box::new(plan.begin(now, out)?)),
+            begun => {
+                *self = begun;
+                return Err(Error::State);
             }
-            s.emit(now, out)?;
-            s.engine.early_secret(out)
-        })
+        }
+        Ok(())
     }
 
     fn read(&mut self, level: Level, data: &[u8], now: Instant, out: &mut Events) -> Res<()> {
-        self.run(State::Running, |s| {
-            if level == Level::OneRtt {
-                // Nobody can have keys for this yet if we have not shown that we accept the server.
-                if !matches!(s.gate, Gate::Open) {
-                    return Err(Error::ProtocolViolation("1-RTT data before the verdict"));
-                }
-                s.post_handshake.read(data)?;
-            }
-            s.engine.read(level, data)?;
-            if level == Level::Handshake {
-                s.proof.read(data);
-            }
-            s.emit(now, out)
-        })
+        self.handshake_mut()?.read(level, data, now, out)
     }
 
     fn set_local_params(&mut self, _: &[u8], _: Instant, _: &mut Events) -> Res<()> {
@@ -289,31 +227,19 @@ impl Session for ClientSession {
         _now: Instant,
         out: &mut Events,
     ) -> Res<()> {
-        let Gate::Asked(held) = &mut self.gate else {
-            return Err(Error::State);
-        };
-        if let Some(alert) = verdict.alert() {
-            out.push(Event::Alert(alert));
-            self.die();
-        } else {
-            out.append(held);
-            self.gate = Gate::Open;
-        }
-        Ok(())
+        self.handshake_mut()?.authenticated(verdict, out)
     }
 
     fn info(&self) -> Option<&Info> {
-        self.info.as_ref()
+        self.handshake().and_then(Handshake::info)
     }
 
     fn peer_certificate(&self) -> Option<&PeerChain> {
-        self.chain.as_ref()
+        self.handshake().and_then(Handshake::chain)
     }
 
     fn export(&self, label: &str, context: &[u8], out: &mut [u8]) -> Res<()> {
-        if self.state != State::Running || !matches!(self.gate, Gate::Open) {
-            return Err(Error::NotAvailable);
-        }
-        self.engine.export(label, context, out)
+        let handshake = self.handshake().ok_or(Error::NotAvailable)?;
+        handshake.export(label, context, out)
     }
 }

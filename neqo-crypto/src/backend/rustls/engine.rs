@@ -41,6 +41,10 @@ impl Engine {
         &self.conn
     }
 
+    pub(super) fn secrets(&self) -> &Capture {
+        &self.secrets
+    }
+
     /// The level whose CRYPTO bytes TLS reads now.
     pub(super) const fn read_level(&self) -> Level {
         self.read_level
@@ -162,8 +166,7 @@ impl Engine {
             signature_scheme: None,
             resumed: self.resumed(),
             early_data_accepted,
-            // It is not offered. rustls has no server's half of it, but a client's.
-            ech_accepted: false,
+            ech_accepted: self.secrets.is_inner(),
             server_name,
         })
     }

@@ -1,14 +1,18 @@
-//! What a server says when it proves who it is, and rustls does not show: its OCSP response and the signature scheme.
+//! What a server says when it proves who it is, and rustls does not show: its OCSP response, the signature scheme, and by
+//! which configurations of encrypted `ClientHello` it wants to be asked.
 //!
 //! rustls hands the first to the verifier, of which there is one for all connections and which is not told whose
-//! response it is, and the second to nobody.
+//! response it is, the second to nobody, and the last as a structure without a public encoding.
 
 use neqo_common::Decoder;
 use rustls::compress;
 
-use super::super::messages::{self, CERTIFICATE, CERTIFICATE_VERIFY, COMPRESSED_CERTIFICATE};
+use super::super::messages::{
+    self, CERTIFICATE, CERTIFICATE_VERIFY, COMPRESSED_CERTIFICATE, ENCRYPTED_EXTENSIONS,
+};
 
 const EXT_STATUS_REQUEST: u16 = 5;
+const EXT_ENCRYPTED_CLIENT_HELLO: u16 = 0xfe0d;
 const STATUS_TYPE_OCSP: u8 = 1;
 /// The longest that rustls takes when it is no longer compressed, in bytes.
 const MAX_CERTIFICATE: usize = 1 << 16;
@@ -20,6 +24,7 @@ pub(super) struct Proof {
     begun: Vec<u8>,
     ocsp: Option<Vec<u8>>,
     scheme: Option<u16>,
+    retry_configs: Option<Vec<u8>>,
 }
 
 impl Proof {
@@ -43,6 +48,10 @@ impl Proof {
     fn message(&mut self) {
         let message = &self.begun;
         match message.first() {
+            Some(&ENCRYPTED_EXTENSIONS) => {
+                let list = messages::encrypted_extension(message, EXT_ENCRYPTED_CLIENT_HELLO);
+                self.retry_configs = list.map(<[u8]>::to_vec);
+            }
             Some(&CERTIFICATE) => self.ocsp = message.get(messages::HEADER_LEN..).and_then(ocsp),
             Some(&COMPRESSED_CERTIFICATE) => {
                 self.ocsp = decompressed(message).as_deref().and_then(ocsp);
@@ -55,6 +64,12 @@ impl Proof {
     /// The OCSP response (DER) that came with the leaf.
     pub(super) const fn take_ocsp(&mut self) -> Option<Vec<u8>> {
         self.ocsp.take()
+    }
+
+    /// The configurations (ECHConfigList) that the server wants to be asked by; empty if there is none. They are to be
+    /// believed once rustls has checked all of the handshake.
+    pub(super) fn take_retry_configs(&mut self) -> Vec<u8> {
+        self.retry_configs.take().unwrap_or_default()
     }
 
     /// How the server signed, once rustls has checked it.
@@ -114,7 +129,10 @@ mod tests {
     #[test]
     fn at_any_split() {
         let flight = [
-            message(8, &[0, 0]),
+            message(
+                ENCRYPTED_EXTENSIONS,
+                &[0, 10, 0, 16, 0, 0, 0xfe, 0x0d, 0, 2, 1, 2],
+            ),
             message(CERTIFICATE, &certificate(&STAPLED)),
             message(CERTIFICATE_VERIFY, &VERIFY),
             message(20, &[1; 32]),
@@ -126,6 +144,7 @@ mod tests {
             proof.read(&flight[at..]);
             assert_eq!(proof.scheme(), Some(0x807));
             assert_eq!(proof.take_ocsp(), Some(vec![4, 5, 6]));
+            assert_eq!(proof.take_retry_configs(), [1, 2]);
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use neqo_common::qdebug;
 use rustls::{
-    PeerMisbehaved,
+    PeerIncompatible, PeerMisbehaved,
     crypto::{CryptoProvider, aws_lc_rs},
 };
 
@@ -42,7 +42,8 @@ pub(super) fn config_error(e: impl std::fmt::Display) -> Error {
     Error::Config(e.to_string())
 }
 
-/// The error of a failed handshake; `sent` is the alert that rustls wants to send.
+/// The error of a failed handshake; `sent` is the alert that rustls wants to send. The configurations of `EchRetry` are
+/// for the caller to put in.
 pub(super) fn handshake_error(e: &rustls::Error, sent: Option<u8>) -> Error {
     use rustls::Error as E;
     qdebug!("TLS failed: {e}");
@@ -60,6 +61,9 @@ pub(super) fn handshake_error(e: &rustls::Error, sent: Option<u8>) -> Error {
         //# a connection error of type PROTOCOL_VIOLATION.
         E::PeerMisbehaved(PeerMisbehaved::InvalidMaxEarlyDataSize) => {
             return Error::ProtocolViolation("a ticket's max_early_data_size");
+        }
+        E::PeerIncompatible(PeerIncompatible::ServerRejectedEncryptedClientHello(_)) => {
+            return Error::EchRetry(Vec::new());
         }
         _ => {}
     }

@@ -1,0 +1,195 @@
+//! Lists of configurations of encrypted `ClientHello` (ECHConfigList, RFC 9849 §4), and which of them are valid.
+
+use neqo_common::{Decoder, Encoder};
+
+use crate::{
+    client::ends_in_number,
+    error::{Error, Res},
+};
+
+/// The version of configurations that RFC 9849 defines.
+const VERSION: u16 = 0xfe0d;
+/// The longest label of a host name, in bytes.
+const MAX_LABEL: usize = 63;
+
+/// An ECHConfig of a known version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(any(feature = "rustls", test)),
+    expect(dead_code, reason = "NSS reads the rest by itself")
+)]
+pub(crate) struct Config<'a> {
+    contents: &'a [u8],
+    pub(crate) kem: u16,
+    pub(crate) public_key: &'a [u8],
+    pub(crate) public_name: &'a str,
+}
+
+impl<'a> Config<'a> {
+    /// Reads an ECHConfigContents; `None` if it is malformed, or its public name is none.
+    fn read(contents: &'a [u8]) -> Option<Self> {
+        let mut d = Decoder::new(contents);
+        d.decode_byte()?; // config_id
+        let kem = d.decode_uint()?;
+        let public_key = d.decode_vec(2)?;
+        d.decode_vec(2)?; // cipher_suites
+        d.decode_byte()?; // maximum_name_length
+        let public_name = str::from_utf8(d.decode_vec(1)?).ok()?;
+        Some(Self {
+            contents,
+            kem,
+            public_key,
+            public_name,
+        })
+        .filter(|_| is_public(public_name))
+    }
+}
+
+/// The configurations of `list` that a client may use, if their algorithms are known to it.
+///
+/// # Errors
+/// `Config` if the list is malformed.
+pub(crate) fn valid(list: &[u8]) -> Res<Vec<Config<'_>>> {
+    read(list).ok_or_else(|| unusable("the list of configurations is malformed"))
+}
+
+fn read(list: &[u8]) -> Option<Vec<Config<'_>>> {
+    let mut d = Decoder::new(list);
+    let mut items = Decoder::new(d.decode_vec(2).filter(|_| d.is_empty())?);
+    let mut configs = Vec::new();
+    while !items.is_empty() {
+        let version: u16 = items.decode_uint()?;
+        let contents = items.decode_vec(2)?;
+        configs.extend(
+            Some(contents)
+                .filter(|_| version == VERSION)
+                .and_then(Config::read),
+        );
+    }
+    Some(configs)
+}
+
+/// The list of these.
+pub(crate) fn list(configs: &[Config<'_>]) -> Vec<u8> {
+    let mut e = Encoder::default();
+    e.encode_vec_with(2, |e| {
+        for c in configs {
+            e.encode_uint(2, VERSION).encode_vec(2, c.contents);
+        }
+    });
+    e.into()
+}
+
+/// The error of a list without a configuration that can be used.
+pub(crate) fn none() -> Error {
+    unusable("no configuration can be used")
+}
+
+fn unusable(why: &str) -> Error {
+    Error::Config(format!("encrypted ClientHello: {why}"))
+}
+
+/// Whether it is a host name, of labels of letters, digits and hyphens, and nothing that could be read as an address
+/// (RFC 9849 §6.1.7): what a certificate can be verified for.
+pub(crate) fn is_public(name: &str) -> bool {
+    let ldh = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let label = |l: &str| {
+        (1..=MAX_LABEL).contains(&l.len())
+            && l.chars().all(ldh)
+            && !l.starts_with('-')
+            && !l.ends_with('-')
+    };
+    name.split('.').all(label) && !ends_in_number(name)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// What an ECHConfig is made of.
+    pub(crate) struct Made<'a> {
+        pub(crate) version: u16,
+        pub(crate) kem: u16,
+        pub(crate) key: Vec<u8>,
+        pub(crate) suites: &'a [u8],
+        pub(crate) name: &'a str,
+        pub(crate) extensions: &'a [u8],
+    }
+
+    impl Made<'_> {
+        /// X25519 with AES-128-GCM; the key could be anybody's.
+        pub(crate) fn good() -> Self {
+            Self {
+                version: VERSION,
+                kem: 0x20,
+                key: (9..41).collect(),
+                suites: &[0, 1, 0, 1],
+                name: "public.example",
+                extensions: &[],
+            }
+        }
+
+        pub(crate) fn list(configs: &[Self]) -> Vec<u8> {
+            let mut e = Encoder::default();
+            e.encode_vec_with(2, |e| {
+                for c in configs {
+                    e.encode_uint(2, c.version).encode_vec_with(2, |e| {
+                        e.encode_byte(7).encode_uint(2, c.kem);
+                        e.encode_vec(2, &c.key).encode_vec(2, c.suites);
+                        e.encode_byte(64).encode_vec(1, c.name.as_bytes());
+                        e.encode_vec(2, c.extensions);
+                    });
+                }
+            });
+            e.into()
+        }
+    }
+
+    #[test]
+    fn what_is_valid_and_only_that() {
+        let with = |name| Made {
+            name,
+            ..Made::good()
+        };
+        let other = Made {
+            version: VERSION - 1,
+            ..Made::good()
+        };
+        let all = Made::list(&[with("1.2.3.4"), with("a"), other, with("b"), with("")]);
+        let configs = valid(&all).unwrap();
+        let names: Vec<_> = configs.iter().map(|c| c.public_name).collect();
+        assert_eq!(names, ["a", "b"]);
+        assert_eq!(configs[0].public_key, Made::good().key);
+        assert_eq!(list(&configs), Made::list(&[with("a"), with("b")]));
+        assert_eq!(valid(&[0, 6, 0, 1, 0, 2, 1, 1]), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn names() {
+        let longest = "a".repeat(MAX_LABEL);
+        for name in ["a", "a-b.example", "1.example", "xn--a", "0y1", &longest] {
+            assert!(is_public(name), "{name}");
+        }
+        for name in [
+            "", ".", "a.", ".a", "a..b", "-a", "a-", "a_b", "a b", "\u{e4}",
+        ] {
+            assert!(!is_public(name), "{name}");
+        }
+        let too_long = "a".repeat(MAX_LABEL + 1);
+        for name in ["1", "a.1", "127.0.0.1", "::1", "0x", "a.0X7f", &too_long] {
+            assert!(!is_public(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn malformed() {
+        let whole = Made::list(&[Made::good()]);
+        for n in 0..whole.len() {
+            assert!(valid(&whole[..n]).is_err(), "{n}");
+        }
+        let longer = [&whole[..], &[0]].concat();
+        for bad in [&longer[..], &[0, 1, 0], &[0, 4, 0xfe, 0x0d, 0, 1]] {
+            assert!(matches!(valid(bad), Err(Error::Config(_))), "{bad:?}");
+        }
+    }
+}
