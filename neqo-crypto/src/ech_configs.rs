@@ -14,10 +14,6 @@ const MAX_LABEL: usize = 63;
 
 /// An ECHConfig of a known version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    not(any(feature = "rustls", test)),
-    expect(dead_code, reason = "NSS reads the rest by itself")
-)]
 pub(crate) struct Config<'a> {
     contents: &'a [u8],
     pub(crate) kem: u16,

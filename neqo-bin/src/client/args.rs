@@ -157,7 +157,7 @@ pub struct NetworkArgs {
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub idle_timeout: Duration,
     /// Encrypt the ClientHello with this configuration (ECHConfigList, Base64): the value of "ech" in the host's HTTPS
-    /// record, or what neqo-server --ech prints. Needs --tls nss.
+    /// record, or what neqo-server --ech prints.
     #[arg(long, value_name = "BASE64", value_parser = ech)]
     pub ech: Option<Configs>,
     /// The library that does TLS.

@@ -21,16 +21,28 @@ fn named(server: &Server, path: &str) -> String {
     server.url(path).replace("127.0.0.1", "localhost")
 }
 
-const NSS: [&str; 3] = ["--tls", "nss", "-v"];
+/// The arguments of a client on `tls`.
+fn with<'a>(tls: &'a str, rest: &[&'a str]) -> Vec<&'a str> {
+    [&["--tls", tls, "-v", "--ech"], rest].concat()
+}
+
+/// Runs `test` with each library for the client.
+fn each_client(test: impl Fn(&str)) {
+    for tls in Provider::ALL {
+        test(&tls.to_string());
+    }
+}
 
 #[test]
 fn accepted() {
     let (server, configs) = server();
-    let url = named(&server, "page");
-    let output = server.run(&[&NSS[..], &["--ech", &configs, &url]].concat());
-    let said = succeeds(&output);
-    assert!(said.contains(", ECH\n"), "{said}");
-    assert_eq!(output.stdout, content(1000));
+    each_client(|tls| {
+        let url = named(&server, "page");
+        let output = server.run(&with(tls, &[&configs, &url]));
+        let said = succeeds(&output);
+        assert!(said.contains(", ECH\n"), "{said}");
+        assert_eq!(output.stdout, content(1000));
+    });
 }
 
 /// The server has another key: the client says with which configuration it goes.
@@ -38,23 +50,27 @@ fn accepted() {
 fn another_key() {
     let ((server, _), (_, configs)) = (server(), server());
     let url = named(&server, "page");
-    let output = server.run(&["--tls", "nss", "--ech", &configs, &url]);
-    fails(&output, 4, "another key");
-    assert!(output.stdout.is_empty());
-    let said = text(&output.stderr);
-    let (_, retry) = said.trim_end().rsplit_once("--ech ").unwrap();
-    let output = server.run(&[&NSS[..], &["--ech", retry, &url]].concat());
-    assert!(succeeds(&output).contains(", ECH\n"));
+    each_client(|tls| {
+        let output = server.run(&with(tls, &[&configs, &url]));
+        fails(&output, 4, "another key");
+        assert!(output.stdout.is_empty());
+        let said = text(&output.stderr);
+        let (_, retry) = said.trim_end().rsplit_once("--ech ").unwrap();
+        let output = server.run(&with(tls, &[retry, &url]));
+        assert!(succeeds(&output).contains(", ECH\n"));
+    });
 }
 
 #[test]
 fn no_key() {
     let (_, configs) = server();
-    for tls in Provider::ALL {
-        let server = Server::start(&["--tls", &tls.to_string()]);
-        let output = server.run(&["--tls", "nss", "--ech", &configs, &named(&server, "1")]);
-        fails(&output, 4, "leave --ech out");
-        assert!(output.stdout.is_empty());
+    for theirs in Provider::ALL {
+        let server = Server::start(&["--tls", &theirs.to_string()]);
+        each_client(|tls| {
+            let output = server.run(&with(tls, &[&configs, &named(&server, "1")]));
+            fails(&output, 4, "leave --ech out");
+            assert!(output.stdout.is_empty());
+        });
     }
 }
 
@@ -62,23 +78,18 @@ fn no_key() {
 fn what_cannot_be() {
     let (_, configs) = server();
     let url = "https://localhost/";
-    for bad in ["", "AAAA", "?"] {
-        let output = finish(client().args(["--tls", "nss", "--ech", bad, url]));
-        assert_eq!(output.status.code(), Some(2), "{bad}");
-        assert!(text(&output.stderr).contains("--ech"), "{bad}");
-    }
-    let address = "https://127.0.0.1:4433/";
-    let output = finish(client().args(["--tls", "nss", "--ech", &configs, address]));
-    fails(&output, 2, "address");
-    let other = "https://example.invalid/";
-    let output = finish(client().args(["--tls", "nss", "--ech", &configs, url, other]));
-    fails(&output, 2, "one host");
-    #[cfg(feature = "rustls")]
-    fails(
-        &finish(client().args(["--tls", "rustls", "--ech", &configs, url])),
-        2,
-        "rustls",
-    );
+    each_client(|tls| {
+        let run = |rest: &[&str]| finish(client().args(with(tls, rest)));
+        for bad in ["", "AAAA", "?"] {
+            let output = run(&[bad, url]);
+            assert_eq!(output.status.code(), Some(2), "{bad}");
+            assert!(text(&output.stderr).contains("--ech"), "{bad}");
+        }
+        let address = "https://127.0.0.1:4433/";
+        fails(&run(&[&configs, address]), 2, "address");
+        let other = "https://example.invalid/";
+        fails(&run(&[&configs, url, other]), 2, "one host");
+    });
 }
 
 #[test]

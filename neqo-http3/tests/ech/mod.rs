@@ -25,10 +25,17 @@ fn server(seed: u64, keys: Option<&EchKeys>) -> ServerNode {
     ServerNode::with_tls(seed, tls.build().unwrap())
 }
 
+/// Runs `test` with each library for the client; the server's is NSS, the only one with keys.
+fn each_client(test: impl Fn(Provider, u64)) {
+    for &from in Provider::ALL {
+        sim::run(|seed| test(from, seed));
+    }
+}
+
 /// A client that makes a request, unless it is going to be refused, and closes.
-fn client(seed: u64, configs: &[u8], exchange: Option<Exchange>) -> ClientNode {
+fn client(from: Provider, seed: u64, configs: &[u8], exchange: Option<Exchange>) -> ClientNode {
     let tls = Client::builder()
-        .provider(Provider::Nss)
+        .provider(from)
         .verification(Verification::Host);
     let mut client = ClientNode::with_tls(seed, exchange, tls.build().unwrap());
     client.closes = true;
@@ -43,8 +50,8 @@ fn run(seed: u64, client: &mut ClientNode, server: &mut ServerNode) {
 }
 
 /// Makes a request.
-fn fetches(seed: u64, configs: &[u8], server: &mut ServerNode) -> ClientNode {
-    let mut client = client(seed, configs, Some(Exchange::get("/5")));
+fn fetches(from: Provider, seed: u64, configs: &[u8], server: &mut ServerNode) -> ClientNode {
+    let mut client = client(from, seed, configs, Some(Exchange::get("/5")));
     run(seed, &mut client, server);
     assert_eq!(client.finished[0].content, b"xxxxx");
     let asked = client.events.iter().filter(|e| {
@@ -66,12 +73,13 @@ fn fetches(seed: u64, configs: &[u8], server: &mut ServerNode) -> ClientNode {
 
 /// Is refused, and says why the connection ended.
 fn refused(
+    from: Provider,
     seed: u64,
     configs: &[u8],
     server: &mut ServerNode,
     verdict: AuthenticationStatus,
 ) -> CloseReason {
-    let mut client = client(seed, configs, None);
+    let mut client = client(from, seed, configs, None);
     client.verdict = verdict;
     run(seed, &mut client, server);
     let [
@@ -92,17 +100,17 @@ fn refused(
 
 #[test]
 fn accepted() {
-    sim::run(|seed| {
+    each_client(|from, seed| {
         let keys = keys();
-        fetches(seed, keys.configs(), &mut server(seed, Some(&keys)));
+        fetches(from, seed, keys.configs(), &mut server(seed, Some(&keys)));
     });
 }
 
 #[test]
 fn pretended() {
-    sim::run(|seed| {
+    each_client(|from, seed| {
         for keys in [None, Some(keys())] {
-            fetches(seed, &[], &mut server(seed, keys.as_ref()));
+            fetches(from, seed, &[], &mut server(seed, keys.as_ref()));
         }
     });
 }
@@ -110,23 +118,30 @@ fn pretended() {
 /// All that another attempt needs is in the events, and in the state.
 #[test]
 fn refused_and_retried() {
-    sim::run(|seed| {
+    each_client(|from, seed| {
         let (old, new) = (keys(), keys());
         let server = || server(seed, Some(&new));
-        let why = refused(seed, old.configs(), &mut server(), AuthenticationStatus::Ok);
+        let why = refused(
+            from,
+            seed,
+            old.configs(),
+            &mut server(),
+            AuthenticationStatus::Ok,
+        );
         let CloseReason::Transport(Quic::Crypto(Tls::EchRetry(configs))) = why else {
             panic!("{why}");
         };
         assert_eq!(configs, new.configs());
-        fetches(seed, &configs, &mut server());
+        fetches(from, seed, &configs, &mut server());
     });
 }
 
 #[test]
 fn refused_by_a_server_without() {
-    sim::run(|seed| {
+    each_client(|from, seed| {
         let mut server = server(seed, None);
         let why = refused(
+            from,
             seed,
             keys().configs(),
             &mut server,
@@ -139,8 +154,9 @@ fn refused_by_a_server_without() {
 
 #[test]
 fn refused_by_somebody_else() {
-    sim::run(|seed| {
+    each_client(|from, seed| {
         let why = refused(
+            from,
             seed,
             keys().configs(),
             &mut server(seed, Some(&keys())),
@@ -153,10 +169,10 @@ fn refused_by_somebody_else() {
 
 #[test]
 fn unusable_or_too_late() {
-    sim::run(|seed| {
+    each_client(|from, seed| {
         let keys = keys();
         let now = test_fixture::now();
-        let mut client = client(seed, keys.configs(), Some(Exchange::get("/5")));
+        let mut client = client(from, seed, keys.configs(), Some(Exchange::get("/5")));
         let result = client.h3.enable_ech([1, 2, 3], now);
         assert!(
             matches!(result, Err(Error::Transport(Quic::Crypto(Tls::Config(_))))),

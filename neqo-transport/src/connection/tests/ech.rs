@@ -18,6 +18,45 @@ use crate::{
     connection::Connection, wire::frame::Frame,
 };
 
+/// Makes tests of functions that take the client's library. The server's is NSS, the only one with keys.
+macro_rules! every_client {
+    ($($name:ident),* $(,)?) => {
+        every_client!(nss, Nss, $($name)*);
+        #[cfg(feature = "rustls")]
+        every_client!(rustls, Rustls, $($name)*);
+    };
+    ($module:ident, $client:ident, $($name:ident)*) => {
+        mod $module {
+            use neqo_crypto::Provider;
+            $(
+                #[test]
+                fn $name() {
+                    super::$name(Provider::$client);
+                }
+            )*
+        }
+    };
+}
+
+every_client! {
+    accepted,
+    accepted_over_loss,
+    accepted_over_reordering,
+    accepted_after_beginning_again,
+    a_configuration_of_the_future,
+    refused_and_retried,
+    refused_over_loss,
+    the_host_refuses_the_fallback,
+    a_server_without,
+    the_fallback_without_a_host,
+    pretended,
+    unusable_lists,
+    another_list,
+    too_late,
+    the_host_takes_its_time,
+    the_host_takes_too_long,
+}
+
 const NAME: &str = "example.com";
 const PUBLIC: &str = "public.example";
 /// CRYPTO_ERROR with the alert `ech_required`.
@@ -40,14 +79,20 @@ fn pin(identity: &Identity) -> Verification {
     Verification::PinSha256(vec![identity.sha256()])
 }
 
-fn client(verification: Verification) -> Client {
-    let builder = Client::builder().provider(Provider::Nss);
+fn client(from: Provider, verification: Verification) -> Client {
+    let builder = Client::builder().provider(from);
     builder.verification(verification).build().unwrap()
 }
 
 /// A client that encrypts by `configs`.
-fn offering(verification: Verification, configs: &[u8], server: ServerBuilder) -> Pair {
+fn offering(
+    from: Provider,
+    verification: Verification,
+    configs: &[u8],
+    server: ServerBuilder,
+) -> Pair {
     offering_in(
+        from,
         ConnectionParameters::default(),
         verification,
         configs,
@@ -56,12 +101,13 @@ fn offering(verification: Verification, configs: &[u8], server: ServerBuilder) -
 }
 
 fn offering_in(
+    from: Provider,
     params: ConnectionParameters,
     verification: Verification,
     configs: &[u8],
     server: ServerBuilder,
 ) -> Pair {
-    let mut pair = Pair::with_tls(params, client(verification), server.build().unwrap());
+    let mut pair = Pair::with_tls(params, client(from, verification), server.build().unwrap());
     pair.client.client_enable_ech(configs, pair.now).unwrap();
     pair
 }
@@ -134,11 +180,10 @@ fn contains(bytes: &[u8], what: &str) -> bool {
     bytes.windows(what.len()).any(|w| w == what.as_bytes())
 }
 
-#[test]
-fn accepted() {
+fn accepted(from: Provider) {
     let keys = keys();
     let server = server().ech(keys.clone());
-    let mut pair = offering(Verification::Host, keys.configs(), server);
+    let mut pair = offering(from, Verification::Host, keys.configs(), server);
     let flight = pair.output(Role::Client);
     let hello = outer_hello(&flight);
     let hello_read = ClientHello::parse(&hello).unwrap();
@@ -156,8 +201,7 @@ fn accepted() {
 }
 
 /// Any single datagram is lost, with and without HelloRetryRequest.
-#[test]
-fn accepted_over_loss() {
+fn accepted_over_loss(from: Provider) {
     let keys = keys();
     for again in [false, true] {
         for (loser, k) in [Role::Client, Role::Server]
@@ -168,7 +212,7 @@ fn accepted_over_loss() {
             if again {
                 server = server.groups(&[Group::Secp384r1]);
             }
-            let mut pair = offering(pin(&BOTH_NAMES), keys.configs(), server);
+            let mut pair = offering(from, pin(&BOTH_NAMES), keys.configs(), server);
             let mut seen = 0;
             pair.confirm_over(&mut |from, d| {
                 seen += usize::from(from == loser);
@@ -183,8 +227,7 @@ fn accepted_over_loss() {
 }
 
 /// A ClientHello that takes several datagrams, and all that the server says, arrive backwards.
-#[test]
-fn accepted_over_reordering() {
+fn accepted_over_reordering(from: Provider) {
     let keys = keys();
     let names: Vec<String> = (0..60).map(|i| format!("a-long-name-{i}.{NAME}")).collect();
     let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -193,10 +236,13 @@ fn accepted_over_reordering() {
     let server = Server::builder(identity.clone())
         .provider(Provider::Nss)
         .ech(keys.clone());
-    let tls = Client::builder()
-        .provider(Provider::Nss)
-        .additional_key_shares(2)
+    let mut tls = Client::builder()
+        .provider(from)
         .verification(pin(&identity));
+    if from == Provider::Nss {
+        // The other library sends a longer one by itself.
+        tls = tls.additional_key_shares(2);
+    }
     let mut pair = Pair::with_tls(
         ConnectionParameters::default(),
         tls.build().unwrap(),
@@ -224,18 +270,17 @@ fn accepted_over_reordering() {
 }
 
 /// Neither Retry nor Version Negotiation makes the client forget.
-#[test]
-fn accepted_after_beginning_again() {
+fn accepted_after_beginning_again(from: Provider) {
     let keys = keys();
     let ech = || server().ech(keys.clone());
-    let mut pair = offering(pin(&BOTH_NAMES), keys.configs(), ech());
+    let mut pair = offering(from, pin(&BOTH_NAMES), keys.configs(), ech());
     retry_once(&mut pair);
     pair.exchange();
     check_accepted(&mut pair);
 
     let (ours, theirs) = (Version::Version2, Version::Version1);
     let params = with_versions(ours, &[ours, theirs]);
-    let mut pair = offering_in(params, pin(&BOTH_NAMES), keys.configs(), ech());
+    let mut pair = offering_in(from, params, pin(&BOTH_NAMES), keys.configs(), ech());
     pair.context.params = with_versions(theirs, &[theirs]);
     let first = pair.output(Role::Client).remove(0);
     let p = first_packet(&first).unwrap();
@@ -251,23 +296,26 @@ fn accepted_after_beginning_again() {
 }
 
 /// The first usable configuration is used, whatever stands before it.
-#[test]
-fn a_configuration_of_the_future() {
+fn a_configuration_of_the_future(from: Provider) {
     let keys = keys();
     let unknown = [0x12, 0x34, 0, 3, 1, 2, 3];
     let known = &keys.configs()[2..];
     let len = u16::try_from(unknown.len() + known.len()).unwrap();
     let list = [&len.to_be_bytes(), &unknown[..], known].concat();
-    let mut pair = offering(pin(&BOTH_NAMES), &list, server().ech(keys));
+    let mut pair = offering(from, pin(&BOTH_NAMES), &list, server().ech(keys));
     pair.exchange();
     check_accepted(&mut pair);
 }
 
 /// The server has other keys by now: the host judges its public name, and connects again.
-#[test]
-fn refused_and_retried() {
+fn refused_and_retried(from: Provider) {
     let (old, new) = (keys(), keys());
-    let mut pair = offering(Verification::Host, old.configs(), server().ech(new.clone()));
+    let mut pair = offering(
+        from,
+        Verification::Host,
+        old.configs(),
+        server().ech(new.clone()),
+    );
     pair.exchange();
     assert_eq!(asked(&mut pair), [fallback()]);
     assert!(pair.client.peer_certificate().is_some());
@@ -292,14 +340,13 @@ fn refused_and_retried() {
     assert_eq!(ends.len(), 2, "closing, closed: {ends:?}");
     assert!(!events(pair.server()).contains(&ConnectionEvent::StateChange(State::Connected)));
 
-    let mut pair = offering(pin(&BOTH_NAMES), &configs, server().ech(new));
+    let mut pair = offering(from, pin(&BOTH_NAMES), &configs, server().ech(new));
     pair.exchange();
     check_accepted(&mut pair);
 }
 
 /// Any single datagram is lost. The server hears why, unless what is lost is just that: then it gives up.
-#[test]
-fn refused_over_loss() {
+fn refused_over_loss(from: Provider) {
     let (old, new) = (keys(), keys());
     let mut unheard = 0;
     for (loser, k) in [Role::Client, Role::Server]
@@ -307,7 +354,7 @@ fn refused_over_loss() {
         .flat_map(|r| (1..6).map(move |k| (r, k)))
     {
         let server = server().ech(new.clone());
-        let mut pair = offering(pin(&BOTH_NAMES), old.configs(), server);
+        let mut pair = offering(from, pin(&BOTH_NAMES), old.configs(), server);
         let mut seen = 0;
         let mut lost = 0;
         for _ in 0..100 {
@@ -339,11 +386,10 @@ fn refused_over_loss() {
 }
 
 /// Who is not the public name has no say in how to connect.
-#[test]
-fn the_host_refuses_the_fallback() {
+fn the_host_refuses_the_fallback(from: Provider) {
     let (old, new) = (keys(), keys());
     let server = server().ech(new);
-    let mut pair = offering(Verification::Host, old.configs(), server);
+    let mut pair = offering(from, Verification::Host, old.configs(), server);
     pair.exchange();
     assert_eq!(asked(&mut pair), [fallback()]);
     let now = pair.now;
@@ -360,11 +406,10 @@ fn the_host_refuses_the_fallback() {
 }
 
 /// A server that knows nothing of it, on either library: another attempt is to be made without.
-#[test]
-fn a_server_without() {
+fn a_server_without(from: Provider) {
     for &provider in Provider::ALL {
         let server = || Server::builder(BOTH_NAMES.clone()).provider(provider);
-        let mut pair = offering(Verification::Host, keys().configs(), server());
+        let mut pair = offering(from, Verification::Host, keys().configs(), server());
         pair.exchange();
         assert_eq!(asked(&mut pair), [fallback()]);
         let now = pair.now;
@@ -372,7 +417,7 @@ fn a_server_without() {
         assert_eq!(retry_configs(&pair.client), Some(&[][..]));
         assert_eq!(pair.close_code(Role::Client), Some(ECH_REQUIRED));
 
-        let tls = (client(pin(&BOTH_NAMES)), server().build().unwrap());
+        let tls = (client(from, pin(&BOTH_NAMES)), server().build().unwrap());
         let mut pair = Pair::with_tls(ConnectionParameters::default(), tls.0, tls.1);
         pair.exchange();
         assert!(pair.confirmed());
@@ -381,8 +426,7 @@ fn a_server_without() {
 }
 
 /// A client that verifies by itself does it for the public name, and asks nobody.
-#[test]
-fn the_fallback_without_a_host() {
+fn the_fallback_without_a_host(from: Provider) {
     let keys = keys();
     let [real, public] = [NAME, PUBLIC].map(|n| Identity::self_signed(&[n]).unwrap());
     let roots = |i: &Identity| Verification::Roots(i.chain().to_vec());
@@ -394,7 +438,7 @@ fn the_fallback_without_a_host() {
         (&public, pin(&real), false),
     ] {
         let server = Server::builder(identity.clone()).provider(Provider::Nss);
-        let mut pair = offering(verification, keys.configs(), server);
+        let mut pair = offering(from, verification, keys.configs(), server);
         pair.exchange();
         assert_eq!(asked(&mut pair), []);
         let expected = good.then_some(&[][..]);
@@ -417,8 +461,7 @@ fn the_fallback_without_a_host() {
 }
 
 /// Without configurations the client pretends, no server falls for it, and nothing is different.
-#[test]
-fn pretended() {
+fn pretended(from: Provider) {
     for ech in [None, Some(keys())] {
         for &provider in Provider::ALL {
             let mut server = Server::builder(BOTH_NAMES.clone()).provider(provider);
@@ -428,7 +471,7 @@ fn pretended() {
                 #[cfg(feature = "rustls")]
                 (Some(_), Provider::Rustls) => continue,
             }
-            let mut pair = offering(Verification::Host, &[], server);
+            let mut pair = offering(from, Verification::Host, &[], server);
             let flight = pair.output(Role::Client);
             let hello = outer_hello(&flight);
             assert!(hello.windows(2).any(|w| w == [0xfe, 0x0d]));
@@ -457,8 +500,7 @@ fn is_config_error(result: &Result<(), Error>) -> bool {
 
 /// What cannot be used changes nothing: neither the connection nor what was to be used before, even if the client
 /// begins again.
-#[test]
-fn unusable_lists() {
+fn unusable_lists(from: Provider) {
     let (keys, version) = (keys(), Version::Version1);
     let cut = &keys.configs()[..keys.configs().len() - 1];
     for (before, again) in [None, Some(keys.configs())]
@@ -466,7 +508,7 @@ fn unusable_lists() {
         .flat_map(|before| [(before, false), (before, true)])
     {
         let tls = (
-            client(pin(&BOTH_NAMES)),
+            client(from, pin(&BOTH_NAMES)),
             server().ech(keys.clone()).build().unwrap(),
         );
         let mut pair = Pair::with_tls(with_versions(version, &[version]), tls.0, tls.1);
@@ -492,10 +534,14 @@ fn unusable_lists() {
 }
 
 /// The last list counts.
-#[test]
-fn another_list() {
+fn another_list(from: Provider) {
     let (old, new) = (keys(), keys());
-    let mut pair = offering(pin(&BOTH_NAMES), old.configs(), server().ech(new.clone()));
+    let mut pair = offering(
+        from,
+        pin(&BOTH_NAMES),
+        old.configs(),
+        server().ech(new.clone()),
+    );
     pair.client
         .client_enable_ech(new.configs(), pair.now)
         .unwrap();
@@ -503,8 +549,7 @@ fn another_list() {
     check_accepted(&mut pair);
 }
 
-#[test]
-fn too_late() {
+fn too_late(from: Provider) {
     let keys = keys();
     let late = |pair: &mut Pair| {
         let result = pair.client.client_enable_ech(keys.configs(), pair.now);
@@ -513,7 +558,7 @@ fn too_late() {
     let tls = |ech: EchKeys| {
         Pair::with_tls(
             ConnectionParameters::default(),
-            client(pin(&BOTH_NAMES)),
+            client(from, pin(&BOTH_NAMES)),
             server().ech(ech).build().unwrap(),
         )
     };
@@ -538,33 +583,13 @@ fn too_late() {
     assert!(pair.client.state().closed());
 }
 
-/// rustls says that it cannot, and goes on as if it had not been asked.
-#[cfg(feature = "rustls")]
-#[test]
-fn not_with_rustls() {
-    let tls = Client::builder()
-        .provider(Provider::Rustls)
-        .verification(pin(&BOTH_NAMES));
-    let mut pair = Pair::with_tls(
-        ConnectionParameters::default(),
-        tls.build().unwrap(),
-        server().ech(keys()).build().unwrap(),
-    );
-    for list in [&[][..], keys().configs()] {
-        let result = pair.client.client_enable_ech(list, pair.now);
-        assert!(is_config_error(&result));
-    }
-    pair.exchange();
-    assert!(pair.confirmed());
-}
-
 /// The host takes seconds to make up its mind, in either case.
-#[test]
-fn the_host_takes_its_time() {
+fn the_host_takes_its_time(from: Provider) {
     for refused in [false, true] {
         let (offered, other) = (keys(), keys());
         let used = if refused { &other } else { &offered };
         let mut pair = offering(
+            from,
             Verification::Host,
             offered.configs(),
             server().ech(used.clone()),
@@ -593,10 +618,9 @@ fn the_host_takes_its_time() {
 }
 
 /// The server gave up meanwhile: a verdict then changes nothing any more.
-#[test]
-fn the_host_takes_too_long() {
+fn the_host_takes_too_long(from: Provider) {
     let server = server().ech(keys());
-    let mut pair = offering(Verification::Host, keys().configs(), server);
+    let mut pair = offering(from, Verification::Host, keys().configs(), server);
     pair.exchange();
     let now = pair.now;
     pair.server().close(now, 0, "");
