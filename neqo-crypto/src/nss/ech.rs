@@ -43,9 +43,10 @@ const MAX_NAME: c_uint = 64;
 const MAX_CONFIGS: usize = 1024;
 
 /// The functions that have to be there.
-const NEEDED: [&CStr; 5] = [
+const NEEDED: [&CStr; 6] = [
     c"SSL_EnableTls13GreaseEch",
     c"SSL_SetClientEchConfigs",
+    c"SSL_RemoveEchConfigs",
     c"SSL_GetEchRetryConfigs",
     c"SSL_SetServerEchConfigs",
     c"SSL_EncodeEchConfigId",
@@ -157,12 +158,13 @@ impl Agent {
     /// Has a client encrypt its `ClientHello` by one of `configs` (ECHConfigList), or pretend to if there is none.
     ///
     /// # Errors
-    /// `Config` if none of the configurations can be used.
+    /// `Config` if none of the configurations can be used; those before are forgotten then, too.
     pub(crate) fn enable_ech(&self, configs: &[u8]) -> Res<()> {
         // SAFETY: the file is open; NSS copies the configurations.
         let result = unsafe {
             if configs.is_empty() {
-                exp::enable_grease_ech(self.fd(), 1)
+                exp::remove_ech_configs(self.fd())
+                    .and_then(|()| exp::enable_grease_ech(self.fd(), 1))
             } else {
                 exp::set_client_ech_configs(self.fd(), configs.as_ptr(), count(configs)?)
             }

@@ -114,6 +114,8 @@ experimental! {
     /// Has a client encrypt its `ClientHello`.
     set_client_ech_configs = c"SSL_SetClientEchConfigs"(
         fd: *mut PRFileDesc, configs: *const u8, len: c_uint);
+    /// Forgets the configurations.
+    remove_ech_configs = c"SSL_RemoveEchConfigs"(fd: *mut PRFileDesc);
     /// Gets what to retry with.
     get_ech_retry_configs = c"SSL_GetEchRetryConfigs"(fd: *mut PRFileDesc, out: *mut SECItem);
     /// Has a server decrypt `ClientHello`s.

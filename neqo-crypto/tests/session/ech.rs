@@ -25,6 +25,7 @@ every_pair! {
     servers_on_rustls_have_none,
     the_first_configuration_that_can_be_used,
     unusable_configurations,
+    the_last_list_counts,
     names_that_cannot_be_public,
 }
 
@@ -395,9 +396,40 @@ fn the_first_configuration_that_can_be_used(p: Pair) {
     }
 }
 
+/// But for one that cannot be used: then that before does, and no name is shown.
+fn the_last_list_counts(p: Pair) {
+    let hellos = |lists: &[&[u8]]| {
+        let mut client = End::client(&p.client(Verification::Insecure));
+        for list in lists {
+            drop(client.session.enable_ech(list));
+        }
+        client.start().unwrap();
+        let hello = client.outbox.pop_front().unwrap().1;
+        ClientHello::parse(&hello)
+            .unwrap()
+            .server_name()
+            .unwrap()
+            .to_owned()
+    };
+    let good = nobodys();
+    let mut unknown_kem = good.clone();
+    unknown_kem[8] = 0x21;
+    let (pretence, malformed) = (&[][..], &[1][..]);
+    assert_eq!(hellos(&[pretence, &good]), PUBLIC);
+    assert_eq!(hellos(&[&good, pretence]), NAME);
+    for bad in [&unknown_kem[..], malformed] {
+        assert_eq!(hellos(&[&good, bad]), PUBLIC);
+        assert_eq!(hellos(&[&good, pretence, bad]), NAME);
+        assert_eq!(hellos(&[bad]), NAME);
+    }
+}
+
 fn unusable_configurations(p: Pair) {
     let mut session = End::client(&p.client(Verification::Insecure)).session;
-    for bad in [&[1][..], &[0, 4, 1, 2, 0, 0], &[0; 40], &nobodys()[..70]] {
+    let mut unknown_kem = nobodys();
+    unknown_kem[8] = 0x21;
+    let cut = &nobodys()[..70];
+    for bad in [&[1][..], &[0, 4, 1, 2, 0, 0], &[0; 40], &unknown_kem, cut] {
         let e = session.enable_ech(bad).unwrap_err();
         assert!(matches!(e, Error::Config(_)), "{e}");
     }

@@ -1,13 +1,18 @@
-//! A second `ClientHello`, after `HelloRetryRequest`, with another ticket than the first (RFC 8446 §4.1.2 forbids it).
+//! A second `ClientHello`, after `HelloRetryRequest`, that is not what RFC 8446 §4.1.2 wants: with another ticket than the
+//! first, or without the cookie.
 
 use std::ops::Range;
 
-use neqo_crypto::{Client, Group, Level, ResumptionToken, Server, Verification, sha256};
+use neqo_crypto::{Client, Error, Group, Level, ResumptionToken, Server, Verification, sha256};
 
-use crate::pair::{End, Pair, client_of, connected, every_pair};
+use crate::{
+    ech,
+    pair::{End, Pair, client_of, connected, every_pair},
+};
 
 every_pair! {
     another_servers_ticket,
+    without_the_cookie,
 }
 
 /// HMAC-SHA-256 (RFC 2104) with a key of at most 64 bytes.
@@ -25,6 +30,27 @@ fn expand(secret: &[u8], label: &str, context: &[u8]) -> [u8; 32] {
     let (l, c) = (length(label.as_bytes()), length(context));
     let info = [&[0, 32, l], label.as_bytes(), &[c], context, &[1]].concat();
     hmac(secret, &info)
+}
+
+/// The same `ClientHello`, without its extension `kind`.
+fn without(hello: &[u8], kind: u16) -> Vec<u8> {
+    let at = |i: usize| usize::from(u16::from_be_bytes([hello[i], hello[i + 1]]));
+    let ciphers = 4 + 2 + 32 + 1;
+    let list = ciphers + 2 + at(ciphers) + 2;
+    let (mut extensions, mut next) = (Vec::new(), list + 2);
+    while next < hello.len() {
+        let end = next + 4 + at(next + 2);
+        if at(next) != usize::from(kind) {
+            extensions.extend_from_slice(&hello[next..end]);
+        }
+        next = end;
+    }
+    let mut shorter = hello[..list].to_vec();
+    shorter.extend(u16::try_from(extensions.len()).unwrap().to_be_bytes());
+    shorter.extend(extensions);
+    let len = u32::try_from(shorter.len() - 4).unwrap().to_be_bytes();
+    shorter[1..4].copy_from_slice(&len[1..]);
+    shorter
 }
 
 /// Where a `ClientHello`, of which it is the last extension, has the identity of its only pre-shared key, and the
@@ -101,5 +127,35 @@ fn another_servers_ticket(p: Pair) {
         }
         s.read(Level::Initial, &second).unwrap();
         assert_eq!(s.session.info().unwrap().resumed(), resumed);
+    }
+}
+
+/// A server that gave one wants it back, whether it can decrypt a `ClientHello` or not.
+fn without_the_cookie(p: Pair) {
+    const COOKIE: u16 = 44;
+    let builder = |keys: Option<neqo_crypto::EchKeys>| match keys {
+        Some(keys) => ech::server_builder(p, &keys),
+        None => p.server_builder(),
+    };
+    for s in [builder(None), builder(ech::keys(p))] {
+        let s = s.groups(&[Group::Secp384r1]).build().unwrap();
+        let (mut c, mut s) = (
+            End::client(&p.client(Verification::Insecure)),
+            End::server(&s),
+        );
+        c.start().unwrap();
+        s.start().unwrap();
+        let (_, first) = c.outbox.pop_front().unwrap();
+        s.read(Level::Initial, &first).unwrap();
+        let (_, retry) = s.outbox.pop_front().unwrap();
+        c.read(Level::Initial, &retry).unwrap();
+        let (_, second) = c.outbox.pop_front().unwrap();
+        let spoiled = without(&second, COOKIE);
+        let result = s.read(Level::Initial, &spoiled);
+        if p.server_is_nss() {
+            assert_eq!(result, Err(Error::Alert(109)));
+        } else {
+            assert_eq!((spoiled, result), (second, Ok(())), "rustls gives none");
+        }
     }
 }

@@ -84,6 +84,16 @@ enum Scene {
     Hidden,
     /// Encrypted `ClientHello` is not accepted.
     Exposed,
+    /// The same with `HelloRetryRequest`.
+    ExposedRetry,
+    /// Encrypted `ClientHello` is pretended, with `HelloRetryRequest` of a server that has keys, if it can.
+    PretendedRetry,
+}
+
+impl Scene {
+    const fn exposed(self) -> bool {
+        matches!(self, Self::Exposed | Self::ExposedRetry)
+    }
 }
 
 /// The parties to all of them.
@@ -95,6 +105,8 @@ struct Cast {
     demanding: Server,
     /// Has `keys`, if its library can.
     encrypting: Server,
+    /// The same, and asks for another group.
+    encrypting_retrying: Server,
     keys: Option<EchKeys>,
 }
 
@@ -112,15 +124,17 @@ impl Cast {
             change(p.server_builder_of(own.clone())).build().unwrap()
         };
         let keys = ech::keys(p);
+        let with_keys = |b: ServerBuilder| match &keys {
+            Some(keys) => b.ech(keys.clone()),
+            None => b,
+        };
         Self {
             clients: [Verification::Insecure, Verification::Host].map(client),
             server: server(&|b| b.enable_early_data(true)),
             retrying: server(&|b| b.groups(&[Group::Secp384r1])),
             demanding: server(&|b| b.client_certificate(ClientCertificate::Required)),
-            encrypting: server(&|b| match &keys {
-                Some(keys) => b.ech(keys.clone()),
-                None => b,
-            }),
+            encrypting: server(&with_keys),
+            encrypting_retrying: server(&|b| with_keys(b).groups(&[Group::Secp384r1])),
             keys,
         }
     }
@@ -133,6 +147,8 @@ impl Cast {
             Scene::Early,
             Scene::Known,
             Scene::Exposed,
+            Scene::ExposedRetry,
+            Scene::PretendedRetry,
         ];
         scenes.extend(self.keys.as_ref().map(|_| Scene::Hidden));
         scenes
@@ -144,6 +160,7 @@ impl Cast {
             Scene::Retry => &self.retrying,
             Scene::Known => &self.demanding,
             Scene::Hidden | Scene::Exposed => &self.encrypting,
+            Scene::ExposedRetry | Scene::PretendedRetry => &self.encrypting_retrying,
         })
     }
 
@@ -156,7 +173,10 @@ impl Cast {
         match scene {
             Scene::Plain | Scene::Retry | Scene::Known | Scene::Early => {}
             Scene::Hidden => client.session.enable_ech(self.configs()).unwrap(),
-            Scene::Exposed => client.session.enable_ech(&ech::nobodys()).unwrap(),
+            Scene::Exposed | Scene::ExposedRetry => {
+                client.session.enable_ech(&ech::nobodys()).unwrap();
+            }
+            Scene::PretendedRetry => client.session.enable_ech(&[]).unwrap(),
         }
         client
     }
@@ -171,9 +191,17 @@ impl Cast {
         client.tickets.pop().expect("a ticket")
     }
 
-    /// What the server says its keys are.
+    /// The server's configurations.
     fn configs(&self) -> &[u8] {
         self.keys.as_ref().map_or(&[], |keys| keys.configs())
+    }
+
+    /// What the server says they are.
+    fn retry_configs(&self, scene: Scene) -> &[u8] {
+        match scene {
+            Scene::ExposedRetry => &[],
+            _ => self.configs(),
+        }
     }
 }
 
@@ -182,12 +210,14 @@ fn undisturbed(scene: Scene, client: &End, server: &End) {
     agreed(client, server);
     let info = client.session.info().unwrap();
     match scene {
-        Scene::Retry => assert_eq!(info.group(), Some(Group::Secp384r1)),
+        Scene::Retry | Scene::PretendedRetry => {
+            assert_eq!(info.group(), Some(Group::Secp384r1));
+        }
         Scene::Early => assert!(info.resumed()),
         Scene::Known => assert!(server.session.peer_certificate().is_some()),
         Scene::Hidden => assert!(info.ech_accepted()),
         Scene::Plain => assert!(!info.resumed()),
-        Scene::Exposed => unreachable!("{info:?}"),
+        Scene::Exposed | Scene::ExposedRetry => unreachable!("{info:?}"),
     }
 }
 
@@ -214,7 +244,7 @@ fn spoiled_flights(p: Pair) {
         });
         let done = client.complete && server.complete;
         // Who resumes was judged before.
-        if scene == Scene::Exposed || host && scene != Scene::Early {
+        if scene.exposed() || host && scene != Scene::Early {
             prop_assert!(!client.complete && !server.complete);
         } else if n > which && !ticket {
             prop_assert!(!done, "{:?}", result);
@@ -224,7 +254,7 @@ fn spoiled_flights(p: Pair) {
         if n <= which {
             if done {
                 undisturbed(scene, &client, &server);
-            } else if scene == Scene::Exposed && !host {
+            } else if scene.exposed() && !host {
                 prop_assert!(matches!(result, Err(Failed::Client(Error::EchRetry(_)))));
             } else {
                 prop_assert_eq!(&result, &Ok(()));
@@ -232,7 +262,7 @@ fn spoiled_flights(p: Pair) {
         }
         match result {
             Err(Failed::Client(Error::EchRetry(configs))) => {
-                prop_assert_eq!(configs, cast.configs(), "nobody else's");
+                prop_assert_eq!(configs, cast.retry_configs(scene), "nobody else's");
             }
             Err(Failed::Client(e) | Failed::Server(e)) => {
                 prop_assert_ne!(e.alert(), 80, "blamed on us: {:?}", e);

@@ -124,6 +124,7 @@ impl ClientFactory {
             binding,
             name,
             sni,
+            ech: None,
             resumed,
             state: State::Idle,
             verdict: Verdict::NotDue,
@@ -133,6 +134,18 @@ impl ClientFactory {
             tickets: 0,
         }))
     }
+}
+
+/// What NSS may choose from: by itself it takes names, too, that other libraries read as addresses.
+fn valid_list(configs: &[u8]) -> Res<Vec<u8>> {
+    if configs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let valid = ech_configs::valid(configs)?;
+    if valid.is_empty() {
+        return Err(ech_configs::none());
+    }
+    Ok(ech_configs::list(&valid))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,6 +169,8 @@ struct ClientSession {
     name: String,
     /// Whether the name is one that the server is told.
     sni: bool,
+    /// By which configurations the `ClientHello` is to be encrypted.
+    ech: Option<Vec<u8>>,
     /// What to resume.
     resumed: Option<Token>,
     state: State,
@@ -342,18 +357,18 @@ impl Session for ClientSession {
         if self.state != State::Idle {
             return Err(Error::State);
         }
-        if configs.is_empty() {
-            return self.engine.agent.enable_ech(&[]);
-        }
-        if !self.sni {
+        if !self.sni && !configs.is_empty() {
             return Err(nothing_to_hide());
         }
-        // NSS takes names, too, that other libraries read as addresses.
-        let valid = ech_configs::valid(configs)?;
-        if valid.is_empty() {
-            return Err(ech_configs::none());
+        let list = valid_list(configs)?;
+        if let Err(e) = self.engine.agent.enable_ech(&list) {
+            if let Some(before) = &self.ech {
+                self.engine.agent.enable_ech(before)?;
+            }
+            return Err(e);
         }
-        self.engine.agent.enable_ech(&ech_configs::list(&valid))
+        self.ech = Some(list);
+        Ok(())
     }
 
     fn start(&mut self, now: Instant, out: &mut Events) -> Res<()> {

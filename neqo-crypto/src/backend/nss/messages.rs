@@ -19,6 +19,7 @@ pub(super) const FINISHED: u8 = 20;
 
 const EXT_PRE_SHARED_KEY: u16 = 41;
 const EXT_EARLY_DATA: u16 = 42;
+const EXT_COOKIE: u16 = 44;
 const EXT_KEY_SHARE: u16 = 51;
 
 /// The random of a `ServerHello` that is a `HelloRetryRequest`.
@@ -61,12 +62,27 @@ impl ServerHello {
     }
 }
 
-/// The cipher suites of a `ClientHello`, the preferred one first.
-pub(super) fn client_ciphers(message: &[u8]) -> Option<Vec<u16>> {
+/// A `ClientHello` from its cipher suites on.
+fn from_ciphers(message: &[u8]) -> Option<Decoder<'_>> {
     let mut d = Decoder::new(message);
     d.decode(HEADER_LEN + 2 + 32)?; // legacy_version, random
     d.decode_vec(1)?; // legacy_session_id
-    let list = d.decode_vec(2)?;
+    Some(d)
+}
+
+/// True if a `ClientHello` has a cookie, as the one has that answers a `HelloRetryRequest` of NSS.
+pub(super) fn has_cookie(message: &[u8]) -> bool {
+    from_ciphers(message).is_some_and(|mut d| {
+        d.decode_vec(2).is_some() // cipher_suites
+            && d.decode_vec(1).is_some() // legacy_compression_methods
+            && d.decode_vec(2)
+                .is_some_and(|extensions| extension(extensions, EXT_COOKIE).is_some())
+    })
+}
+
+/// The cipher suites of a `ClientHello`, the preferred one first.
+pub(super) fn client_ciphers(message: &[u8]) -> Option<Vec<u16>> {
+    let list = from_ciphers(message)?.decode_vec(2)?;
     Some(
         list.chunks_exact(2)
             .filter_map(|c| c.first_chunk())

@@ -246,11 +246,14 @@ impl ServerSession {
     ///
     /// NSS (3.87, and still 3.125) then puts its `HelloRetryRequest` together again, for the transcript; on the connection
     /// that made it, it doubles the signal in its extension, so that no client could finish the handshake. All that a
-    /// fresh one has to know stands in the cookie.
+    /// fresh one has to know stands in the cookie; without one it would take the second for the first.
     fn renew(&self, engine: &mut Engine, hello: &[u8], out: &mut Events) -> Res<()> {
         let shared = &self.shared;
         if shared.ech.is_none() || engine.agent.ech_accepted()? {
             return Ok(());
+        }
+        if !messages::has_cookie(hello) {
+            return Err(Error::Alert(alert::MISSING_EXTENSION));
         }
         let now = Some(engine.agent.now());
         engine.agent = shared.agent(&shared.ciphers(hello), &self.alpn, &self.params, now)?;
