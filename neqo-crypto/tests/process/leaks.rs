@@ -36,8 +36,8 @@ struct Pair {
     /// What they all are.
     identity: Identity,
     keys: EchKeys,
-    /// Has these keys, if its library can.
-    encrypting: Option<Server>,
+    /// Have these keys, if their library can; the second has none of the usual groups.
+    encrypting: Option<[Server; 2]>,
 }
 
 impl Pair {
@@ -54,7 +54,10 @@ impl Pair {
             server: server(&|b| b.enable_early_data(true)),
             retrying: server(&|b| b.groups(&[Group::Secp384r1])),
             demanding: server(&|b| b.client_certificate(ClientCertificate::Required)),
-            encrypting: (to == Provider::Nss).then(|| server(&|b| b.ech(keys.clone()))),
+            encrypting: (to == Provider::Nss).then(|| {
+                [Group::X25519, Group::Secp384r1]
+                    .map(|group| server(&|b| b.ech(keys.clone()).groups(&[group])))
+            }),
             identity,
             keys,
         }
@@ -76,15 +79,18 @@ impl Pair {
         3
     }
 
-    /// With ECH: refused, and accepted after lists that are none.
+    /// With ECH: refused, pretended, and accepted after lists that are none.
     fn encrypted(&self) -> usize {
         let client = client_by(self.from);
         let mut hidden = session(&client);
         hidden.enable_ech(self.keys.configs()).unwrap();
         assert!(!finishes(&mut *hidden, &mut *serving(&self.server)));
-        let Some(server) = &self.encrypting else {
+        let Some([server, retrying]) = &self.encrypting else {
             return 1;
         };
+        let mut pretended = session(&client);
+        pretended.enable_ech(&[]).unwrap();
+        connect(&mut *pretended, &mut *serving(retrying));
         let mut hidden = session(&client);
         for bad in [&[1][..], &[0; 40], &self.keys.configs()[..20]] {
             hidden.enable_ech(bad).unwrap_err();
@@ -92,7 +98,7 @@ impl Pair {
         hidden.enable_ech(self.keys.configs()).unwrap();
         connect(&mut *hidden, &mut *serving(server));
         assert!(hidden.info().unwrap().ech_accepted());
-        2
+        3
     }
 
     /// A client that shows a certificate.
