@@ -12,13 +12,15 @@ use crate::{
 pub struct EchKeys {
     #[cfg(feature = "nss")]
     pub(crate) pair: std::sync::Arc<crate::nss::EchKeyPair>,
+    public_name: String,
     configs: Vec<u8>,
 }
 
 impl EchKeys {
     /// Makes a key for servers of `provider`, and a configuration with the number `id`, which clients name. They ask
     /// openly for `public_name`; the server has to have a certificate for that, too, for those whose configuration is
-    /// not its own any more.
+    /// not its own any more. Those are told what is, unless they need a `HelloRetryRequest`, too: then NSS cannot tell
+    /// them, and the handshake fails.
     ///
     /// # Errors
     /// `Config` if `provider` is rustls, whose servers have no encrypted `ClientHello`, or if `public_name` cannot
@@ -38,11 +40,18 @@ impl EchKeys {
                 }
                 let pair = crate::nss::EchKeyPair::generate(id, public_name)?;
                 Ok(Self {
+                    public_name: public_name.to_owned(),
                     configs: pair.configs().to_vec(),
                     pair: std::sync::Arc::new(pair),
                 })
             }
         }
+    }
+
+    /// The name that clients ask for openly.
+    #[must_use]
+    pub fn public_name(&self) -> &str {
+        &self.public_name
     }
 
     /// The list of configurations (ECHConfigList) to publish: what

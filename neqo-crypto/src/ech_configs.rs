@@ -31,6 +31,11 @@ impl<'a> Config<'a> {
         d.decode_vec(2)?; // cipher_suites
         d.decode_byte()?; // maximum_name_length
         let public_name = str::from_utf8(d.decode_vec(1)?).ok()?;
+        let mut extensions = Decoder::new(d.decode_vec(2).filter(|_| d.is_empty())?);
+        while !extensions.is_empty() {
+            extensions.decode(2)?;
+            extensions.decode_vec(2)?;
+        }
         Some(Self {
             contents,
             kem,
@@ -46,23 +51,27 @@ impl<'a> Config<'a> {
 /// # Errors
 /// `Config` if the list is malformed.
 pub(crate) fn valid(list: &[u8]) -> Res<Vec<Config<'_>>> {
-    read(list).ok_or_else(|| unusable("the list of configurations is malformed"))
+    let items = items(list).ok_or_else(|| unusable("the list of configurations is malformed"))?;
+    let known = items.into_iter().filter(|i| i.0 == VERSION);
+    Ok(known.filter_map(|i| Config::read(i.1)).collect())
 }
 
-fn read(list: &[u8]) -> Option<Vec<Config<'_>>> {
+/// The versions and contents of a list.
+fn items(list: &[u8]) -> Option<Vec<(u16, &[u8])>> {
     let mut d = Decoder::new(list);
-    let mut items = Decoder::new(d.decode_vec(2).filter(|_| d.is_empty())?);
-    let mut configs = Vec::new();
-    while !items.is_empty() {
-        let version: u16 = items.decode_uint()?;
-        let contents = items.decode_vec(2)?;
-        configs.extend(
-            Some(contents)
-                .filter(|_| version == VERSION)
-                .and_then(Config::read),
-        );
+    let mut rest = Decoder::new(d.decode_vec(2).filter(|_| d.is_empty())?);
+    let mut items = Vec::new();
+    while !rest.is_empty() {
+        items.push((rest.decode_uint()?, rest.decode_vec(2)?));
     }
-    Some(configs)
+    Some(items)
+}
+
+/// The error of a server that did not accept, and wants to be asked by `list`. Without a version that is known it might
+/// as well want none (RFC 9849 §6.1.6).
+pub(crate) fn retry(list: Vec<u8>) -> Error {
+    let known = items(&list).is_some_and(|items| items.iter().any(|i| i.0 == VERSION));
+    Error::EchRetry(if known { list } else { Vec::new() })
 }
 
 /// The list of these.
@@ -158,6 +167,36 @@ pub(crate) mod tests {
         assert_eq!(configs[0].public_key, Made::good().key);
         assert_eq!(list(&configs), Made::list(&[with("a"), with("b")]));
         assert_eq!(valid(&[0, 6, 0, 1, 0, 2, 1, 1]), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn contents_are_read_to_their_end() {
+        let whole = Made::list(&[Made::good()]);
+        let contents = &whole[6..];
+        assert!(Config::read(contents).is_some());
+        for n in 0..contents.len() {
+            assert_eq!(Config::read(&contents[..n]), None, "{n}");
+        }
+        assert_eq!(Config::read(&[contents, &[0]].concat()), None);
+        let extensions = &[0, 1, 0, 2, 7];
+        let list = Made::list(&[Made {
+            extensions,
+            ..Made::good()
+        }]);
+        assert_eq!(valid(&list), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn retries() {
+        let other = || Made {
+            version: VERSION - 1,
+            ..Made::good()
+        };
+        let list = Made::list(&[other(), Made::good()]);
+        assert_eq!(retry(list.clone()), Error::EchRetry(list));
+        for none in [Made::list(&[other()]), Made::list(&[]), Vec::new()] {
+            assert_eq!(retry(none), Error::EchRetry(Vec::new()));
+        }
     }
 
     #[test]

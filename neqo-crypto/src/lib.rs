@@ -18,7 +18,8 @@
 //! | a server takes a ticket | once | until it expires; early data once |
 //! | early data is taken by | the [`Server`] that gave the ticket | the same |
 //! | encrypted `ClientHello` ([`Session::enable_ech`]) | yes | yes |
-//! | encrypted `ClientHello` on servers ([`EchKeys`]) | no | yes, but after `HelloRetryRequest` it does not say which keys to retry with |
+//! | the same with a ticket, and refused by a `HelloRetryRequest` | the handshake fails, or the ticket would be seen | as without a ticket |
+//! | encrypted `ClientHello` on servers ([`EchKeys`]) | no | yes; who is refused after a `HelloRetryRequest` is not told which keys to retry with, and cannot connect |
 //! | certificate timestamps | no | sent and shown ([`PeerChain`]) |
 //! | of several groups counts | the client's order | the server's, but a key share that is there saves a round trip |
 //! | additional key shares | its own choice | yes |

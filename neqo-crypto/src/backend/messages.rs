@@ -9,6 +9,9 @@ pub(super) const CERTIFICATE: u8 = 11;
 pub(super) const CERTIFICATE_VERIFY: u8 = 15;
 pub(super) const COMPRESSED_CERTIFICATE: u8 = 25;
 
+pub(super) const EXT_PRE_SHARED_KEY: u16 = 41;
+pub(super) const EXT_ENCRYPTED_CLIENT_HELLO: u16 = 0xfe0d;
+
 /// Length of a message's type and length, in bytes.
 pub(super) const HEADER_LEN: usize = 4;
 /// The longest message that either library takes, in bytes.
@@ -45,6 +48,22 @@ pub(super) fn extension(extensions: &[u8], wanted: u16) -> Option<&[u8]> {
 pub(super) fn encrypted_extension(message: &[u8], wanted: u16) -> Option<&[u8]> {
     let mut d = Decoder::new(message);
     d.decode(HEADER_LEN)?;
+    extension(d.decode_vec(2)?, wanted)
+}
+
+/// A `ClientHello`, header and all, from its cipher suites on.
+pub(super) fn from_ciphers(message: &[u8]) -> Option<Decoder<'_>> {
+    let mut d = Decoder::new(message);
+    d.decode(HEADER_LEN + 2 + 32)?; // legacy_version, random
+    d.decode_vec(1)?; // legacy_session_id
+    Some(d)
+}
+
+/// The body of the extension `wanted` of a `ClientHello`, header and all.
+pub(super) fn client_extension(message: &[u8], wanted: u16) -> Option<&[u8]> {
+    let mut d = from_ciphers(message)?;
+    d.decode_vec(2)?; // cipher_suites
+    d.decode_vec(1)?; // legacy_compression_methods
     extension(d.decode_vec(2)?, wanted)
 }
 

@@ -1,12 +1,14 @@
 //! Encrypted `ClientHello`: accepted, not accepted, pretended; and refused by the library whose servers have none.
 
+use neqo_common::Decoder;
 use neqo_crypto::{
-    AuthenticationStatus, ClientCertificate, ClientHello, Direction, EchKeys, Error, Group,
+    AuthenticationStatus, Cipher, ClientCertificate, ClientHello, Direction, EchKeys, Error, Group,
     Identity, Level, Provider, ServerBuilder, Verification,
 };
 
 use crate::pair::{
-    CLIENT_PARAMS, End, Failed, NAME, Pair, agreed, alpn, client_of, every_pair, handshake, join,
+    CLIENT_PARAMS, End, Failed, NAME, Pair, agreed, alpn, client_of, connected, every_pair,
+    handshake, join,
 };
 
 every_pair! {
@@ -19,6 +21,10 @@ every_pair! {
     retry,
     retry_after_hello_retry_request,
     retry_without,
+    no_certificate_for_the_public_name,
+    the_host_is_undisturbed,
+    a_ticket_after_hello_retry_request,
+    a_ticket_is_not_shown_to_a_forger,
     fallback_is_verified_for_the_public_name,
     fallback_refused_by_the_host,
     fallback_judged_before_the_end_of_the_flight,
@@ -187,6 +193,105 @@ fn with_a_ticket(p: Pair) {
     }
 }
 
+/// The extension `kind` of a `ClientHello`.
+fn extension(hello: &[u8], kind: u16) -> Option<&[u8]> {
+    let mut d = Decoder::new(hello);
+    d.decode(4 + 2 + 32 + 1)?;
+    d.decode_vec(2)?;
+    d.decode_vec(1)?;
+    let mut d = Decoder::new(d.decode_vec(2)?);
+    loop {
+        let found: u16 = d.decode_uint()?;
+        let body = d.decode_vec(2)?;
+        if found == kind {
+            return Some(body);
+        }
+    }
+}
+
+const PRE_SHARED_KEY: u16 = 41;
+
+fn a_ticket_after_hello_retry_request(p: Pair) {
+    let Some(keys) = keys(p) else { return };
+    let groups = [Group::X25519, Group::Secp384r1];
+    let builder = p.client_builder().groups(&groups).enable_early_data(true);
+    let c = client_of(builder, Verification::Insecure);
+    let resume = |configs: &[u8], groups: &[Group]| {
+        // Its first session is with a server that likes the client's first group, so that it offers that again.
+        let s = |groups: &[Group]| {
+            let s = server_builder(p, &keys).groups(groups);
+            s.enable_early_data(true).build().unwrap()
+        };
+        let (first, _) = connected(&c, &s(&[Group::X25519]));
+        let mut client = End::resuming(&c, &first.tickets[0]);
+        client.session.enable_ech(configs).unwrap();
+        let mut server = End::server(&s(groups));
+        let result = handshake(&mut client, &mut server);
+        assert!(client.has(Level::ZeroRtt, Direction::Write), "offered");
+        (client, server, result)
+    };
+    let (client, server, result) = resume(keys.configs(), &[Group::Secp384r1]);
+    result.unwrap();
+    agreed(&client, &server);
+    let info = client.session.info().unwrap();
+    assert!(info.ech_accepted() && !info.resumed() && !info.early_data_accepted());
+    let (client, _, result) = resume(&nobodys(), &[Group::X25519]);
+    check_retry(&client, &result, keys.configs());
+    let (client, _, result) = resume(&nobodys(), &[Group::Secp384r1]);
+    assert!(!client.complete);
+    let e = if p.client_is_nss() {
+        Failed::Server(Error::Alert(40))
+    } else {
+        Failed::Client(Error::Alert(40))
+    };
+    assert_eq!(result, Err(e));
+}
+
+/// Anybody can forge a `HelloRetryRequest`; a ticket in the second `ClientHello` would tell whom the client means.
+fn a_ticket_is_not_shown_to_a_forger(p: Pair) {
+    let groups = [Group::X25519, Group::Secp384r1];
+    let client = || {
+        let builder = p.client_builder().groups(&groups);
+        client_of(
+            builder.ciphers(&[Cipher::Aes128GcmSha256]),
+            Verification::Insecure,
+        )
+    };
+    let c = client();
+    let (first, _) = connected(
+        &c,
+        &p.server_builder().groups(&groups[..1]).build().unwrap(),
+    );
+    let mut hiding = End::resuming(&c, &first.tickets[0]);
+    hiding.session.enable_ech(&nobodys()).unwrap();
+    hiding.start().unwrap();
+    let (_, hello) = hiding.outbox.pop_front().unwrap();
+    let hidden = extension(&hello, PRE_SHARED_KEY).unwrap();
+    // HelloRetryRequest's random (RFC 8446 §4.1.3), TLS_AES_128_GCM_SHA256; supported_versions and key_share.
+    let retry = hex::decode(concat!(
+        "020000340303cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c",
+        "00130100000c002b0002030400330002",
+        "0018"
+    ));
+    match hiding.read(Level::Initial, &retry.unwrap()) {
+        Ok(()) => {
+            assert!(p.client_is_nss());
+            let (_, second) = hiding.outbox.pop_front().unwrap();
+            let shown = extension(&second, PRE_SHARED_KEY);
+            assert!(shown.is_none_or(|s| s[4..20] != hidden[4..20]), "made up");
+            let mut honest = End::resuming(&client(), &first.tickets[0]);
+            honest.start().unwrap();
+            let (_, hello) = honest.outbox.pop_front().unwrap();
+            let real = extension(&hello, PRE_SHARED_KEY).unwrap();
+            assert!(shown.is_none_or(|s| s[4..20] != real[4..20]));
+        }
+        Err(e) => {
+            assert_eq!((p.client_is_nss(), e), (false, Error::Alert(40)));
+            assert!(hiding.outbox.is_empty());
+        }
+    }
+}
+
 /// No server can tell, so every server does without, be it one that has keys.
 fn pretended(p: Pair) {
     let plain = || p.server_builder();
@@ -246,16 +351,60 @@ fn retry(p: Pair) {
     }
 }
 
-/// Here NSS does not say what its keys are.
+/// Here NSS cannot say what its keys are, and must not seem to say that it has none.
 fn retry_after_hello_retry_request(p: Pair) {
-    let s = match keys(p) {
-        Some(keys) => server_builder(p, &keys),
-        None => p.server_builder(),
+    let run = |s: ServerBuilder| {
+        let s = s.groups(&[Group::Secp384r1]).build().unwrap();
+        let mut client = insecure(p, &nobodys());
+        let result = handshake(&mut client, &mut End::server(&s));
+        (client, result)
     };
-    let s = s.groups(&[Group::Secp384r1]).build().unwrap();
-    let mut client = insecure(p, &nobodys());
-    let result = handshake(&mut client, &mut End::server(&s));
+    let (client, result) = run(p.server_builder());
     check_retry(&client, &result, &[]);
+    if let Some(keys) = keys(p) {
+        let (_, result) = run(server_builder(p, &keys));
+        assert_eq!(result, Err(Failed::Server(Error::Alert(40))));
+    }
+}
+
+/// The server wants to know who the client is; that is nothing for the owner of the public name.
+fn no_certificate_for_the_public_name(p: Pair) {
+    let shown = Identity::self_signed(&["client.example"]).unwrap();
+    let builder = p.client_builder().identity(shown);
+    let c = client_of(builder, Verification::Insecure);
+    let demanding = ClientCertificate::Required;
+    let s = p.server_builder().client_certificate(demanding);
+    let (mut client, mut server) = (End::client(&c), End::server(&s.build().unwrap()));
+    client.session.enable_ech(&nobodys()).unwrap();
+    let result = handshake(&mut client, &mut server);
+    check_retry(&client, &result, &[]);
+    assert!(server.session.peer_certificate().is_none());
+}
+
+/// Nothing that comes while the host thinks changes what it is asked, or lets anything out.
+fn the_host_is_undisturbed(p: Pair) {
+    let asked = || {
+        let mut client = client(p, Verification::Host, &nobodys());
+        handshake(&mut client, &mut End::server(&p.server())).unwrap();
+        assert_eq!(client.fallback.as_deref(), Some(PUBLIC));
+        client
+    };
+    let mut client = asked();
+    client.read(Level::Handshake, &[]).unwrap();
+    let verdict = client.verdict(AuthenticationStatus::Ok);
+    check_retry(&client, &verdict.map_err(Failed::Client), &[]);
+    for (level, data) in [
+        (Level::Initial, &[2, 0, 0, 0][..]),
+        (Level::Handshake, &[20]),
+        (Level::Handshake, &[20, 0, 0, 0]),
+        (Level::OneRtt, &[4, 0, 0, 0]),
+    ] {
+        let mut client = asked();
+        let e = client.read(level, data).unwrap_err();
+        assert!(!matches!(e, Error::EchRetry(_)), "before the verdict");
+        assert!(client.outbox.is_empty());
+        assert_eq!(client.verdict(AuthenticationStatus::Ok), Err(Error::State));
+    }
 }
 
 /// The server has no key at all.

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use neqo_crypto::{Direction, KeyLog, Level, Verification};
+use neqo_crypto::{Direction, Group, Info, KeyLog, Level, ResumptionToken, Server, Verification};
 
 use crate::{
     ech,
@@ -29,6 +29,10 @@ impl Log {
 
     fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    fn clear(&self) {
+        self.0.lock().unwrap().clear();
     }
 
     /// Its lines in order, without that which NSS does not show.
@@ -118,31 +122,43 @@ fn of_early_data(p: Pair) {
     assert_eq!(logged(), [vec![line.clone()], vec![line]]);
 }
 
-/// Every line is found by the random of the `ClientHello` that can be seen, with early data too.
+/// Every line is found by the random of the `ClientHello` that can be seen: with early data, after `HelloRetryRequest`,
+/// and if the server does not accept.
 fn of_a_hidden_hello(p: Pair) {
     let Some(keys) = ech::keys(p) else { return };
-    let logs = [Log::default(), Log::default()];
-    let [c, s] = [&logs[0], &logs[1]].map(|log| Some(log.writer()));
-    let c = p.client_builder().key_log(c).enable_early_data(true);
+    let (ours, theirs) = (Log::default(), Log::default());
+    let groups = [Group::X25519, Group::Secp384r1];
+    let c = p.client_builder().groups(&groups);
+    let c = c.key_log(Some(ours.writer())).enable_early_data(true);
     let c = client_of(c, Verification::Insecure);
-    let s = ech::server_builder(p, &keys).key_log(s);
-    let s = s.enable_early_data(true).build().unwrap();
-    let mut token = None;
-    let mut len = 0;
-    for lines in [4, 5] {
-        let mut client = match &token {
+    let [straight, retrying] = groups.map(|group| {
+        let s = ech::server_builder(p, &keys).groups(&[group]);
+        let s = s.key_log(Some(theirs.writer())).enable_early_data(true);
+        s.build().unwrap()
+    });
+    let run = |s: &Server, configs: &[u8], token: Option<&ResumptionToken>| {
+        ours.clear();
+        theirs.clear();
+        let mut client = match token {
             None => End::client(&c),
             Some(token) => End::resuming(&c, token),
         };
-        client.session.enable_ech(keys.configs()).unwrap();
-        let mut server = End::server(&s);
-        handshake(&mut client, &mut server).unwrap();
-        assert!(client.session.info().unwrap().ech_accepted());
+        client.session.enable_ech(configs).unwrap();
+        let mut server = End::server(s);
+        let accepted = handshake(&mut client, &mut server).is_ok();
+        let info = client.session.info();
+        assert_eq!(accepted, info.is_some_and(Info::ech_accepted));
         let random = hex::encode(&server.hello.as_ref().unwrap()[6..38]);
-        let [ours, theirs] = [&logs[0], &logs[1]].map(Log::sorted);
-        assert_eq!(ours, theirs);
-        assert_eq!(ours.len(), len + lines);
-        assert_eq!(ours.iter().filter(|l| l.contains(&random)).count(), lines);
-        (token, len) = (client.tickets.pop(), ours.len());
+        let lines = [&ours, &theirs].map(Log::sorted);
+        assert!(lines.concat().iter().all(|l| l.contains(&random)));
+        assert!(!accepted || lines[0] == lines[1]);
+        (client.tickets, lines[0].len())
+    };
+    let (tickets, lines) = run(&straight, keys.configs(), None);
+    assert_eq!(lines, 4);
+    assert_eq!(run(&straight, keys.configs(), Some(&tickets[0])).1, 5);
+    assert_eq!(run(&retrying, keys.configs(), None).1, 4);
+    for token in [None, Some(&tickets[1])] {
+        assert!(run(&straight, &ech::nobodys(), token).1 >= 2);
     }
 }

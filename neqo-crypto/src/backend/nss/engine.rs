@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 use super::messages::{self, ServerHello};
 use crate::{
     constants::{Cipher, Direction, Level},
+    ech_configs,
     error::{Error, Res, alert},
     keylog::KeyLog,
     nss::{self, Agent, Epoch, Failure, Output},
@@ -44,6 +45,8 @@ pub(super) struct Engine {
     inbox: Vec<u8>,
     client_random: Option<[u8; 32]>,
     hello: Option<ServerHello>,
+    /// The cookie extension of a server's `HelloRetryRequest`.
+    cookie: Option<Vec<u8>>,
     early: bool,
     complete: bool,
     /// A server's secret to read with, until the handshake is complete.
@@ -61,6 +64,7 @@ impl Engine {
             inbox: Vec::new(),
             client_random: None,
             hello: None,
+            cookie: None,
             early: false,
             complete: false,
             held: None,
@@ -79,6 +83,11 @@ impl Engine {
     /// What the `ServerHello` said, once there is one.
     pub(super) const fn hello(&self) -> Option<ServerHello> {
         self.hello
+    }
+
+    /// The cookie extension of the `HelloRetryRequest`, once a server sent one.
+    pub(super) fn cookie(&self) -> Option<&[u8]> {
+        self.cookie.as_deref()
     }
 
     /// True if this server accepted early data.
@@ -214,7 +223,7 @@ impl Engine {
     fn failed(&self, failure: Failure) -> Error {
         match failure.code {
             nss::ECH_RETRY_WITH_ECH | nss::ECH_RETRY_WITHOUT_ECH => {
-                Error::EchRetry(self.agent.ech_retry_configs())
+                ech_configs::retry(self.agent.ech_retry_configs())
             }
             _ => failed(failure, 0),
         }
@@ -235,7 +244,11 @@ impl Engine {
         }) {
             match self.role {
                 Role::Client => self.note_client_random(messages::client_random(data)),
-                Role::Server => self.hello = self.hello.or_else(|| ServerHello::parse(data)),
+                Role::Server => {
+                    self.hello = self.hello.or_else(|| ServerHello::parse(data));
+                    let cookie = messages::retry_cookie(data).map(<[u8]>::to_vec);
+                    self.cookie = cookie.or_else(|| self.cookie.take());
+                }
             }
         }
         for o in output {

@@ -3,10 +3,11 @@
 use neqo_common::Decoder;
 
 pub(super) use super::super::messages::{
-    CERTIFICATE, CERTIFICATE_VERIFY, COMPRESSED_CERTIFICATE, ENCRYPTED_EXTENSIONS, HEADER_LEN,
-    client_random, message_len, signature_scheme,
+    CERTIFICATE, CERTIFICATE_VERIFY, COMPRESSED_CERTIFICATE, ENCRYPTED_EXTENSIONS,
+    EXT_ENCRYPTED_CLIENT_HELLO, HEADER_LEN, client_extension, client_random, message_len,
+    signature_scheme,
 };
-use super::super::messages::{encrypted_extension, extension};
+use super::super::messages::{EXT_PRE_SHARED_KEY, encrypted_extension, extension, from_ciphers};
 use crate::{
     constants::{Cipher, Group},
     error::{Error, Res, alert},
@@ -17,9 +18,8 @@ pub(super) const NEW_SESSION_TICKET: u8 = 4;
 pub(super) const CERTIFICATE_REQUEST: u8 = 13;
 pub(super) const FINISHED: u8 = 20;
 
-const EXT_PRE_SHARED_KEY: u16 = 41;
 const EXT_EARLY_DATA: u16 = 42;
-const EXT_COOKIE: u16 = 44;
+pub(super) const EXT_COOKIE: u16 = 44;
 const EXT_KEY_SHARE: u16 = 51;
 
 /// The random of a `ServerHello` that is a `HelloRetryRequest`.
@@ -62,22 +62,19 @@ impl ServerHello {
     }
 }
 
-/// A `ClientHello` from its cipher suites on.
-fn from_ciphers(message: &[u8]) -> Option<Decoder<'_>> {
+/// The body of the cookie extension of a `HelloRetryRequest`, if this is one.
+pub(super) fn retry_cookie(message: &[u8]) -> Option<&[u8]> {
     let mut d = Decoder::new(message);
-    d.decode(HEADER_LEN + 2 + 32)?; // legacy_version, random
-    d.decode_vec(1)?; // legacy_session_id
-    Some(d)
-}
-
-/// True if a `ClientHello` has a cookie, as the one has that answers a `HelloRetryRequest` of NSS.
-pub(super) fn has_cookie(message: &[u8]) -> bool {
-    from_ciphers(message).is_some_and(|mut d| {
-        d.decode_vec(2).is_some() // cipher_suites
-            && d.decode_vec(1).is_some() // legacy_compression_methods
-            && d.decode_vec(2)
-                .is_some_and(|extensions| extension(extensions, EXT_COOKIE).is_some())
-    })
+    if d.decode_byte()? != SERVER_HELLO {
+        return None;
+    }
+    d.decode(HEADER_LEN - 1 + 2)?; // length, legacy_version
+    if d.decode(32)? != RETRY_RANDOM {
+        return None;
+    }
+    d.decode_vec(1)?; // legacy_session_id_echo
+    d.decode(2 + 1)?; // cipher_suite, legacy_compression_method
+    extension(d.decode_vec(2)?, EXT_COOKIE)
 }
 
 /// The cipher suites of a `ClientHello`, the preferred one first.

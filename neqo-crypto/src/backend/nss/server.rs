@@ -17,6 +17,7 @@ use super::{
 use crate::{
     auth::AuthenticationStatus,
     client::check_params,
+    client_hello::ClientHello,
     constants::Level,
     ech::EchKeys,
     error::{Error, Res, alert},
@@ -217,13 +218,14 @@ impl ServerSession {
     ) -> Res<()> {
         engine.gather(level, data)?;
         while let Some(message) = engine.next()? {
-            // With a second `ClientHello` may come another ticket than that which was looked at (RFC 8446 §4.1.2
-            // forbids it, and NSS does not care).
-            if engine.level() == Level::Initial && mem::replace(&mut self.greeted, true) {
-                self.renew(engine, message.bytes(), out)?;
-                engine.agent.refuse_tickets(LONGER_THAN_TICKETS);
+            let again = engine.level() == Level::Initial && mem::replace(&mut self.greeted, true);
+            if again {
+                self.begin_again(engine, message.bytes(), out)?;
             }
             engine.feed(&message, out)?;
+            if again {
+                self.check_retry(engine, message.bytes())?;
+            }
             // A second ClientHello, after HelloRetryRequest, may not bring other parameters than those given out.
             let same = engine
                 .agent
@@ -242,22 +244,55 @@ impl ServerSession {
         Ok(())
     }
 
-    /// Has a fresh connection of NSS process the second `ClientHello`, `hello`, if the first was not decrypted.
+    /// Prepares for the second `ClientHello`, `hello`.
     ///
-    /// NSS (3.87, and still 3.125) then puts its `HelloRetryRequest` together again, for the transcript; on the connection
-    /// that made it, it doubles the signal in its extension, so that no client could finish the handshake. All that a
-    /// fresh one has to know stands in the cookie; without one it would take the second for the first.
-    fn renew(&self, engine: &mut Engine, hello: &[u8], out: &mut Events) -> Res<()> {
-        let shared = &self.shared;
-        if shared.ech.is_none() || engine.agent.ech_accepted()? {
+    /// NSS (3.87, and still 3.125) puts its `HelloRetryRequest` together again now, for the transcript. If it has keys for
+    /// encrypted `ClientHello`s and could not decrypt the first, it doubles the signal in its extension then, so that no
+    /// client could finish the handshake, not even one that only pretended. A fresh connection does not: all that it has
+    /// to know stands in the cookie.
+    fn begin_again(&self, engine: &mut Engine, hello: &[u8], out: &mut Events) -> Res<()> {
+        //= rfc8446#section-4.2.2
+        //# Clients MUST copy the contents of the extension received in the
+        //# HelloRetryRequest into a "cookie" extension in the new ClientHello.
+        match messages::client_extension(hello, messages::EXT_COOKIE) {
+            None => return Err(Error::Alert(alert::MISSING_EXTENSION)),
+            // NSS takes any cookie that it gave, to whomever.
+            cookie if cookie != engine.cookie() => {
+                return Err(Error::Alert(alert::ILLEGAL_PARAMETER));
+            }
+            Some(_) => {}
+        }
+        if self.shared.ech.is_some() {
+            let now = Some(engine.agent.now());
+            let ciphers = self.shared.ciphers(hello);
+            engine.agent = self.shared.agent(&ciphers, &self.alpn, &self.params, now)?;
+            engine.advance(out)?;
+        }
+        // There may be another ticket in it than that which was looked at (RFC 8446 §4.1.2 forbids it, and NSS does not
+        // care).
+        engine.agent.refuse_tickets(LONGER_THAN_TICKETS);
+        Ok(())
+    }
+
+    /// Fails if the second `ClientHello`, `hello`, was encrypted in vain.
+    ///
+    /// NSS does not say then which keys to retry with, as it has to (RFC 9849 §7.1). The client would take that for the
+    /// word of our public name that there are none, and come back with a `ClientHello` that all can read. One that
+    /// pretends asks for its server openly, by another name.
+    fn check_retry(&self, engine: &Engine, hello: &[u8]) -> Res<()> {
+        let Some(keys) = &self.shared.ech else {
+            return Ok(());
+        };
+        let kind = messages::EXT_ENCRYPTED_CLIENT_HELLO;
+        if messages::client_extension(hello, kind).is_none() || engine.agent.ech_accepted()? {
             return Ok(());
         }
-        if !messages::has_cookie(hello) {
-            return Err(Error::Alert(alert::MISSING_EXTENSION));
+        match ClientHello::parse(hello)?.server_name() {
+            Some(name) if name.eq_ignore_ascii_case(keys.public_name()) => {
+                Err(Error::Alert(alert::HANDSHAKE_FAILURE))
+            }
+            _ => Ok(()),
         }
-        let now = Some(engine.agent.now());
-        engine.agent = shared.agent(&shared.ciphers(hello), &self.alpn, &self.params, now)?;
-        engine.advance(out)
     }
 
     /// Sends tickets, as long as the client need not prove again who it is before they are used.

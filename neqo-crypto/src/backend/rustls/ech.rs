@@ -1,5 +1,6 @@
 //! What a client offers as encrypted `ClientHello`: by which configuration of a list, or a pretence.
 
+use neqo_common::Decoder;
 use rustls::{
     client::{EchConfig, EchGreaseConfig, EchMode},
     crypto::{
@@ -8,7 +9,10 @@ use rustls::{
     },
 };
 
-use super::provider::config_error;
+use super::{
+    super::messages::{self, EXT_ENCRYPTED_CLIENT_HELLO, EXT_PRE_SHARED_KEY},
+    provider::config_error,
+};
 use crate::{
     ech_configs::{self, Config},
     error::Res,
@@ -53,6 +57,20 @@ fn offer(config: Config<'_>) -> Option<Offer> {
         mode,
         public_name: Some(config.public_name.to_owned()),
     })
+}
+
+/// Whether a second `ClientHello` shows to all the ticket that the first one hid.
+///
+/// So does rustls 0.23 if `HelloRetryRequest`, which anybody can forge, does not confirm encrypted `ClientHello`. That is
+/// the case if the extension is that of the first, with its `enc` (RFC 9849 §6.1.5); else the ticket is a made-up one.
+pub(super) fn shows_ticket(second: &[u8]) -> bool {
+    let enc = messages::client_extension(second, EXT_ENCRYPTED_CLIENT_HELLO).and_then(|body| {
+        let mut d = Decoder::new(body);
+        d.decode(1 + 2 + 2 + 1)?; // type, cipher_suite, config_id
+        d.decode_vec(2)
+    });
+    let offers = messages::client_extension(second, EXT_PRE_SHARED_KEY).is_some();
+    offers && enc.is_none_or(|enc| !enc.is_empty())
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use rustls::quic::Connection;
 use super::{
     super::messages,
     client::Shared,
+    ech,
     engine::Engine,
     proof::Proof,
     tickets::{PostHandshake, SessionTickets},
@@ -14,7 +15,8 @@ use super::{
 use crate::{
     auth::AuthenticationStatus,
     constants::Level,
-    error::{Error, Res},
+    ech_configs,
+    error::{Error, Res, alert},
     session::{Event, Events, Info, PeerChain},
 };
 
@@ -129,7 +131,12 @@ impl Handshake {
             if level == Level::Handshake && matches!(taken, Ok(()) | Err(Error::EchRetry(_))) {
                 s.proof.read(data);
             }
+            // Its ticket stood in the inner `ClientHello` only (RFC 9849 §6.1.2).
+            if s.exposed() && s.engine.resumed() {
+                return Err(Error::Alert(alert::ILLEGAL_PARAMETER));
+            }
             match taken {
+                Ok(()) if level == Level::Initial => s.emit_second_hello(now, out),
                 Ok(()) => s.emit(now, out),
                 Err(Error::EchRetry(_)) => s.refuse(out),
                 Err(e) => Err(e),
@@ -137,11 +144,31 @@ impl Handshake {
         })
     }
 
+    /// True if the server does not accept encrypted `ClientHello`, or has not yet.
+    fn exposed(&self) -> bool {
+        self.public_name.is_some() && !self.engine.secrets().is_inner()
+    }
+
+    /// Emits what the bytes of the Initial level brought, unless it tells who is asked for.
+    fn emit_second_hello(&mut self, now: Instant, out: &mut Events) -> Res<()> {
+        let mut fresh = Events::default();
+        self.emit(now, &mut fresh)?;
+        let told = fresh.iter().any(|e| match e {
+            Event::Crypto { data, .. } => self.public_name.is_some() && ech::shows_ticket(data),
+            _ => false,
+        });
+        if told {
+            return Err(Error::Alert(alert::HANDSHAKE_FAILURE));
+        }
+        out.append(&mut fresh);
+        Ok(())
+    }
+
     /// The server's flight is whole, and it did not accept encrypted `ClientHello`.
     fn refuse(&mut self, out: &mut Events) -> Res<()> {
         let retry = self.proof.take_retry_configs();
         if matches!(self.gate, Gate::Open) {
-            return Err(Error::EchRetry(retry));
+            return Err(ech_configs::retry(retry));
         }
         self.emit_params(out)?;
         self.ask(out);
@@ -204,9 +231,7 @@ impl Handshake {
             info.signature_scheme = self.proof.scheme();
         }
         self.chain = Some(chain.clone());
-        if let Some(name) = &self.public_name
-            && !self.engine.secrets().is_inner()
-        {
+        if let Some(name) = self.public_name.as_ref().filter(|_| self.exposed()) {
             out.push(Event::EchFallback(name.clone()));
         }
         let Gate::Closed(held) = &mut self.gate else {
@@ -260,7 +285,7 @@ impl Handshake {
             (None, None) => Ok(()),
             (None, Some(configs)) => {
                 self.die();
-                Err(Error::EchRetry(configs))
+                Err(ech_configs::retry(configs))
             }
             (Some(alert), _) => {
                 self.die();

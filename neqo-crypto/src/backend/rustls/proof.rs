@@ -9,10 +9,10 @@ use rustls::compress;
 
 use super::super::messages::{
     self, CERTIFICATE, CERTIFICATE_VERIFY, COMPRESSED_CERTIFICATE, ENCRYPTED_EXTENSIONS,
+    EXT_ENCRYPTED_CLIENT_HELLO,
 };
 
 const EXT_STATUS_REQUEST: u16 = 5;
-const EXT_ENCRYPTED_CLIENT_HELLO: u16 = 0xfe0d;
 const STATUS_TYPE_OCSP: u8 = 1;
 /// The longest that rustls takes when it is no longer compressed, in bytes.
 const MAX_CERTIFICATE: usize = 1 << 16;
