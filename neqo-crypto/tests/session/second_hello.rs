@@ -1,5 +1,5 @@
 //! A second `ClientHello`, after `HelloRetryRequest`, that is not what RFC 8446 §4.1.2 wants: with another ticket than the
-//! first, or without the cookie.
+//! first, without the cookie, or none at all.
 
 use std::ops::Range;
 
@@ -13,6 +13,7 @@ use crate::{
 every_pair! {
     another_servers_ticket,
     without_the_cookie,
+    malformed,
 }
 
 /// HMAC-SHA-256 (RFC 2104) with a key of at most 64 bytes.
@@ -174,5 +175,20 @@ fn without_the_cookie(p: Pair) {
         s.read(Level::Initial, &second).unwrap();
         join(&mut client, &mut s).unwrap();
         agreed(&client, &s);
+    }
+}
+
+fn malformed(p: Pair) {
+    let encrypting = ech::keys(p).map(|keys| ech::server_builder(p, &keys));
+    for s in [Some(p.server_builder()), encrypting].into_iter().flatten() {
+        let server = s.groups(&[Group::Secp384r1]).build().unwrap();
+        let (_, mut s, mut second) = asked_again(p, &server);
+        second.extend([0, 0, 0]);
+        let len = u32::try_from(second.len() - 4).unwrap().to_be_bytes();
+        second[1..4].copy_from_slice(&len[1..]);
+        assert_eq!(s.read(Level::Initial, &second), Err(Error::Alert(50)));
+        let (_, mut s, _) = asked_again(p, &server);
+        let finished = [&[20, 0, 0, 32][..], &[0; 32]].concat();
+        assert_eq!(s.read(Level::Initial, &finished), Err(Error::Alert(10)));
     }
 }

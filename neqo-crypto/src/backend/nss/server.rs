@@ -251,6 +251,7 @@ impl ServerSession {
     /// client could finish the handshake, not even one that only pretended. A fresh connection does not: all that it has
     /// to know stands in the cookie.
     fn begin_again(&self, engine: &mut Engine, hello: &[u8], out: &mut Events) -> Res<()> {
+        ClientHello::parse(hello)?;
         //= rfc8446#section-4.2.2
         //# Clients MUST copy the contents of the extension received in the
         //# HelloRetryRequest into a "cookie" extension in the new ClientHello.
