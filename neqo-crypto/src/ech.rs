@@ -20,7 +20,8 @@ impl EchKeys {
     /// Makes a key for servers of `provider`, and a configuration with the number `id`, which clients name. They ask
     /// openly for `public_name`; the server has to have a certificate for that, too, for those whose configuration is
     /// not its own any more. Those are told what is, unless they need a `HelloRetryRequest`, too: then NSS cannot tell
-    /// them, and the handshake fails.
+    /// them, and the handshake fails, as it does for those who only pretend and ask for `public_name` itself. So keep
+    /// groups that all clients have, and the name as long as a configuration with it may be in use.
     ///
     /// # Errors
     /// `Config` if `provider` is rustls, whose servers have no encrypted `ClientHello`, or if `public_name` cannot

@@ -9,6 +9,10 @@ use crate::{
 
 /// The version of configurations that RFC 9849 defines.
 const VERSION: u16 = 0xfe0d;
+/// The length of a cipher suite (its KDF and AEAD), in bytes.
+const SUITE_LEN: usize = 4;
+/// The bit of an extension's type that says that it must be understood.
+const MANDATORY: u16 = 0x8000;
 /// The longest label of a host name, in bytes.
 const MAX_LABEL: usize = 63;
 
@@ -22,19 +26,25 @@ pub(crate) struct Config<'a> {
 }
 
 impl<'a> Config<'a> {
-    /// Reads an ECHConfigContents; `None` if it is malformed, or its public name is none.
+    /// Reads an ECHConfigContents; `None` if it is malformed, its public name is none, or it has an extension that has to
+    /// be understood (RFC 9849 §4.2), as there is none.
     fn read(contents: &'a [u8]) -> Option<Self> {
         let mut d = Decoder::new(contents);
         d.decode_byte()?; // config_id
         let kem = d.decode_uint()?;
         let public_key = d.decode_vec(2)?;
-        d.decode_vec(2)?; // cipher_suites
+        let suites = d.decode_vec(2)?;
         d.decode_byte()?; // maximum_name_length
         let public_name = str::from_utf8(d.decode_vec(1)?).ok()?;
         let mut extensions = Decoder::new(d.decode_vec(2).filter(|_| d.is_empty())?);
+        let mut kinds = Vec::new();
         while !extensions.is_empty() {
-            extensions.decode(2)?;
+            let kind: u16 = extensions.decode_uint()?;
             extensions.decode_vec(2)?;
+            if kind & MANDATORY != 0 || kinds.contains(&kind) {
+                return None;
+            }
+            kinds.push(kind);
         }
         Some(Self {
             contents,
@@ -42,7 +52,7 @@ impl<'a> Config<'a> {
             public_key,
             public_name,
         })
-        .filter(|_| is_public(public_name))
+        .filter(|_| is_public(public_name) && suites.len().is_multiple_of(SUITE_LEN))
     }
 }
 
@@ -178,12 +188,26 @@ pub(crate) mod tests {
             assert_eq!(Config::read(&contents[..n]), None, "{n}");
         }
         assert_eq!(Config::read(&[contents, &[0]].concat()), None);
-        let extensions = &[0, 1, 0, 2, 7];
-        let list = Made::list(&[Made {
-            extensions,
-            ..Made::good()
-        }]);
-        assert_eq!(valid(&list), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn extensions_and_suites() {
+        let good = |suites: &'static [u8], extensions: &'static [u8]| {
+            let list = Made::list(&[Made {
+                suites,
+                extensions,
+                ..Made::good()
+            }]);
+            valid(&list).unwrap().len() == 1
+        };
+        let suites = &[0, 1, 0, 1];
+        assert!(good(suites, &[0, 1, 0, 2, 7, 7, 0x7f, 2, 0, 0]));
+        assert!(!good(suites, &[0, 1, 0, 2, 7]), "cut short");
+        assert!(!good(suites, &[0, 1, 0, 0, 0, 1, 0, 0]), "twice");
+        for mandatory in [&[0x80, 1, 0, 0], &[0xff, 1, 0, 0], &[0xfe, 0x0d, 0, 0]] {
+            assert!(!good(suites, mandatory));
+        }
+        assert!(!good(&[0, 1, 0, 1, 0], &[]));
     }
 
     #[test]

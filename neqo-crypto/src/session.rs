@@ -24,7 +24,8 @@ use crate::{
 pub trait Session: Send + Debug {
     /// Has a client encrypt its `ClientHello` by one of `configs` (ECHConfigList), or pretend to if `configs` is empty.
     /// To be called before [`Session::start`]. If the server does not accept, [`Event::EchFallback`] comes before
-    /// a host's verdict is due, and [`Error::EchRetry`](crate::Error::EchRetry) after the verdict.
+    /// a host's verdict is due, and [`Error::EchRetry`](crate::Error::EchRetry) after the verdict; unless the handshake
+    /// fails before, as it may after a `HelloRetryRequest` (see the table in the crate's documentation).
     ///
     /// Mind that a list that is empty by accident shows the server's name to all.
     ///

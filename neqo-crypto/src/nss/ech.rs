@@ -6,12 +6,9 @@ use std::{
     ptr::null_mut,
 };
 
-use nss_gk_api::{
-    SECItemMut,
-    p11::{
-        self, PK11_ATTR_INSENSITIVE, PK11_ATTR_PUBLIC, PK11_ATTR_SESSION,
-        PK11_GenerateKeyPairWithOpFlags, SECOID_FindOIDByTag, SECOidTag, Slot,
-    },
+use nss_gk_api::p11::{
+    self, PK11_ATTR_INSENSITIVE, PK11_ATTR_PUBLIC, PK11_ATTR_SESSION,
+    PK11_GenerateKeyPairWithOpFlags, SECOID_FindOIDByTag, SECOidTag, Slot,
 };
 
 use super::{
@@ -43,11 +40,10 @@ const MAX_NAME: c_uint = 64;
 const MAX_CONFIGS: usize = 1024;
 
 /// The functions that have to be there.
-const NEEDED: [&CStr; 6] = [
+const NEEDED: [&CStr; 5] = [
     c"SSL_EnableTls13GreaseEch",
     c"SSL_SetClientEchConfigs",
     c"SSL_RemoveEchConfigs",
-    c"SSL_GetEchRetryConfigs",
     c"SSL_SetServerEchConfigs",
     c"SSL_EncodeEchConfigId",
 ];
@@ -195,15 +191,5 @@ impl Agent {
         // SAFETY: NSS lends a string that ends with NUL until the file is used again.
         let name = unsafe { CStr::from_ptr(name) };
         Ok(Some(name.to_string_lossy().into_owned()))
-    }
-
-    /// What the server wants to be asked by next time; empty if by no encrypted `ClientHello`.
-    pub(crate) fn ech_retry_configs(&self) -> Vec<u8> {
-        let mut out = SECItemMut::make_empty();
-        // SAFETY: the file is open; NSS gives a copy, which is ours.
-        match unsafe { exp::get_ech_retry_configs(self.fd(), out.as_mut()) } {
-            Ok(()) => out.as_slice().to_vec(),
-            Err(_) => Vec::new(),
-        }
     }
 }

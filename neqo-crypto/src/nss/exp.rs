@@ -10,7 +10,7 @@ use super::{
     compress::Algorithm,
     ffi::{
         self, ExtensionHandlerFn, ExtensionWriterFn, HelloRetryFn, PRBool, PRFileDesc, PRTime,
-        RecordWriteFn, SECItem, SECItemArray, SECKEYPrivateKey, SECKEYPublicKey, SECStatus,
+        RecordWriteFn, SECItemArray, SECKEYPrivateKey, SECKEYPublicKey, SECStatus,
         SSLAntiReplayContext, SecretFn, TimeFn, TokenFn,
     },
 };
@@ -116,8 +116,6 @@ experimental! {
         fd: *mut PRFileDesc, configs: *const u8, len: c_uint);
     /// Forgets the configurations.
     remove_ech_configs = c"SSL_RemoveEchConfigs"(fd: *mut PRFileDesc);
-    /// Gets what to retry with.
-    get_ech_retry_configs = c"SSL_GetEchRetryConfigs"(fd: *mut PRFileDesc, out: *mut SECItem);
     /// Has a server decrypt `ClientHello`s.
     set_server_ech_configs = c"SSL_SetServerEchConfigs"(
         fd: *mut PRFileDesc, public: *const SECKEYPublicKey, private: *const SECKEYPrivateKey,

@@ -1,6 +1,6 @@
 //! Encrypted `ClientHello`: accepted, not accepted, pretended; and refused by the library whose servers have none.
 
-use neqo_common::Decoder;
+use neqo_common::{Decoder, Encoder};
 use neqo_crypto::{
     AuthenticationStatus, Cipher, ClientCertificate, ClientHello, Direction, EchKeys, Error, Group,
     Identity, Level, Provider, ServerBuilder, Verification,
@@ -17,6 +17,7 @@ every_pair! {
     accepted_from_a_client_with_a_certificate,
     with_a_ticket,
     pretended,
+    pretended_for_the_public_name,
     pretended_for_an_address,
     retry,
     retry_after_hello_retry_request,
@@ -247,48 +248,56 @@ fn a_ticket_after_hello_retry_request(p: Pair) {
     assert_eq!(result, Err(e));
 }
 
+/// A `HelloRetryRequest` (RFC 8446 §4.1.3) for TLS_AES_128_GCM_SHA256 and secp384r1, with one more extension.
+fn forged_retry(extension: &[u8]) -> Vec<u8> {
+    let random = "cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c";
+    let chosen = "002b00020304003300020018"; // supported_versions, key_share
+    let extensions = [&hex::decode(chosen).unwrap(), extension].concat();
+    let mut e = Encoder::default();
+    e.encode_byte(2).encode_vec_with(3, |e| {
+        e.encode_uint(2, 0x303_u16)
+            .encode(hex::decode(random).unwrap());
+        e.encode_vec(1, &[])
+            .encode_uint(2, 0x1301_u16)
+            .encode_byte(0);
+        e.encode_vec(2, &extensions);
+    });
+    e.into()
+}
+
 /// Anybody can forge a `HelloRetryRequest`; a ticket in the second `ClientHello` would tell whom the client means.
 fn a_ticket_is_not_shown_to_a_forger(p: Pair) {
     let groups = [Group::X25519, Group::Secp384r1];
     let client = || {
         let builder = p.client_builder().groups(&groups);
-        client_of(
-            builder.ciphers(&[Cipher::Aes128GcmSha256]),
-            Verification::Insecure,
-        )
+        let builder = builder.ciphers(&[Cipher::Aes128GcmSha256]);
+        client_of(builder, Verification::Insecure)
     };
-    let c = client();
-    let (first, _) = connected(
-        &c,
-        &p.server_builder().groups(&groups[..1]).build().unwrap(),
-    );
-    let mut hiding = End::resuming(&c, &first.tickets[0]);
-    hiding.session.enable_ech(&nobodys()).unwrap();
-    hiding.start().unwrap();
-    let (_, hello) = hiding.outbox.pop_front().unwrap();
-    let hidden = extension(&hello, PRE_SHARED_KEY).unwrap();
-    // HelloRetryRequest's random (RFC 8446 §4.1.3), TLS_AES_128_GCM_SHA256; supported_versions and key_share.
-    let retry = hex::decode(concat!(
-        "020000340303cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c",
-        "00130100000c002b0002030400330002",
-        "0018"
-    ));
-    match hiding.read(Level::Initial, &retry.unwrap()) {
-        Ok(()) => {
-            assert!(p.client_is_nss());
-            let (_, second) = hiding.outbox.pop_front().unwrap();
-            let shown = extension(&second, PRE_SHARED_KEY);
-            assert!(shown.is_none_or(|s| s[4..20] != hidden[4..20]), "made up");
-            let mut honest = End::resuming(&client(), &first.tickets[0]);
-            honest.start().unwrap();
-            let (_, hello) = honest.outbox.pop_front().unwrap();
-            let real = extension(&hello, PRE_SHARED_KEY).unwrap();
-            assert!(shown.is_none_or(|s| s[4..20] != real[4..20]));
-        }
-        Err(e) => {
-            assert_eq!((p.client_is_nss(), e), (false, Error::Alert(40)));
+    let identity = |hello: &[u8]| {
+        let offered = extension(hello, PRE_SHARED_KEY)?;
+        Some(offered[4..20].to_vec())
+    };
+    let s = p.server_builder().groups(&groups[..1]).build().unwrap();
+    let confirmation = [&[0xfe, 0x0d, 0, 8][..], &[7; 8]].concat();
+    for forged in [forged_retry(&[]), forged_retry(&confirmation)] {
+        let c = client();
+        let (first, _) = connected(&c, &s);
+        let mut hiding = End::resuming(&c, &first.tickets[0]);
+        hiding.session.enable_ech(&nobodys()).unwrap();
+        hiding.start().unwrap();
+        assert!(identity(&hiding.outbox.pop_front().unwrap().1).is_some());
+        let result = hiding.read(Level::Initial, &forged);
+        if !p.client_is_nss() {
+            assert_eq!(result, Err(Error::Alert(40)));
             assert!(hiding.outbox.is_empty());
+            continue;
         }
+        result.unwrap();
+        let shown = identity(&hiding.outbox.pop_front().unwrap().1);
+        let mut honest = End::resuming(&client(), &first.tickets[0]);
+        honest.start().unwrap();
+        let real = identity(&honest.outbox.pop_front().unwrap().1);
+        assert!(real.is_some() && shown != real);
     }
 }
 
@@ -309,6 +318,25 @@ fn pretended(p: Pair) {
         let outer = ClientHello::parse(&hello).unwrap();
         assert_eq!(outer.server_name(), Some(NAME));
         assert!(!client.session.info().unwrap().ech_accepted());
+    }
+}
+
+/// After `HelloRetryRequest` it is like one who has an old key, and NSS cannot say what the new one is.
+fn pretended_for_the_public_name(p: Pair) {
+    let Some(keys) = keys(p) else { return };
+    for (group, result) in [
+        (Group::X25519, Ok(())),
+        (Group::Secp384r1, Err(Failed::Server(Error::Alert(40)))),
+    ] {
+        let c = p
+            .client_builder()
+            .groups(&[Group::X25519, Group::Secp384r1]);
+        let c = client_of(c, Verification::Insecure);
+        let session = c.session(PUBLIC, &alpn(&["h3"]), CLIENT_PARAMS);
+        let mut client = End::new(session.unwrap());
+        client.session.enable_ech(&[]).unwrap();
+        let s = server_builder(p, &keys).groups(&[group]).build().unwrap();
+        assert_eq!(handshake(&mut client, &mut End::server(&s)), result);
     }
 }
 

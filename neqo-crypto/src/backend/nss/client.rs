@@ -270,6 +270,10 @@ impl ClientSession {
             .peer_params()
             .ok_or(Error::Alert(alert::MISSING_EXTENSION))?;
         out.push(Event::PeerParams(params.to_vec()));
+        let kind = messages::EXT_ENCRYPTED_CLIENT_HELLO;
+        if let Some(list) = messages::encrypted_extension(message.bytes(), kind) {
+            self.engine.note_retry_configs(list);
+        }
         let hello = self
             .engine
             .hello()

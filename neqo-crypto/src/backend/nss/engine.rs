@@ -47,6 +47,9 @@ pub(super) struct Engine {
     hello: Option<ServerHello>,
     /// The cookie extension of a server's `HelloRetryRequest`.
     cookie: Option<Vec<u8>>,
+    /// How a client's server wants to be asked by encrypted `ClientHello` (ECHConfigList); to be believed when NSS says
+    /// that it did not accept.
+    retry_configs: Vec<u8>,
     early: bool,
     complete: bool,
     /// A server's secret to read with, until the handshake is complete.
@@ -65,6 +68,7 @@ impl Engine {
             client_random: None,
             hello: None,
             cookie: None,
+            retry_configs: Vec::new(),
             early: false,
             complete: false,
             held: None,
@@ -93,6 +97,12 @@ impl Engine {
     /// True if this server accepted early data.
     pub(super) const fn early(&self) -> bool {
         self.early
+    }
+
+    /// Notes how the server wants to be asked. NSS itself keeps that only if it can use it, and would not tell a server
+    /// that it cannot ask from one that does not want to be.
+    pub(super) fn note_retry_configs(&mut self, list: &[u8]) {
+        self.retry_configs = list.to_vec();
     }
 
     pub(super) const fn note_client_random(&mut self, random: Option<[u8; 32]>) {
@@ -223,7 +233,7 @@ impl Engine {
     fn failed(&self, failure: Failure) -> Error {
         match failure.code {
             nss::ECH_RETRY_WITH_ECH | nss::ECH_RETRY_WITHOUT_ECH => {
-                ech_configs::retry(self.agent.ech_retry_configs())
+                ech_configs::retry(self.retry_configs.clone())
             }
             _ => failed(failure, 0),
         }

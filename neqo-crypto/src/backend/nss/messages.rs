@@ -4,10 +4,10 @@ use neqo_common::Decoder;
 
 pub(super) use super::super::messages::{
     CERTIFICATE, CERTIFICATE_VERIFY, COMPRESSED_CERTIFICATE, ENCRYPTED_EXTENSIONS,
-    EXT_ENCRYPTED_CLIENT_HELLO, HEADER_LEN, client_extension, client_random, message_len,
-    signature_scheme,
+    EXT_ENCRYPTED_CLIENT_HELLO, HEADER_LEN, client_extension, client_random, encrypted_extension,
+    message_len, signature_scheme,
 };
-use super::super::messages::{EXT_PRE_SHARED_KEY, encrypted_extension, extension, from_ciphers};
+use super::super::messages::{EXT_PRE_SHARED_KEY, extension, from_ciphers};
 use crate::{
     constants::{Cipher, Group},
     error::{Error, Res, alert},

@@ -249,7 +249,7 @@ impl ServerSession {
     /// NSS (3.87, and still 3.125) puts its `HelloRetryRequest` together again now, for the transcript. If it has keys for
     /// encrypted `ClientHello`s and could not decrypt the first, it doubles the signal in its extension then, so that no
     /// client could finish the handshake, not even one that only pretended. A fresh connection does not: all that it has
-    /// to know stands in the cookie.
+    /// to know stands in the cookie. (By now NSS has forgotten whether it could, so that all get one.)
     fn begin_again(&self, engine: &mut Engine, hello: &[u8], out: &mut Events) -> Res<()> {
         ClientHello::parse(hello)?;
         //= rfc8446#section-4.2.2
@@ -257,7 +257,7 @@ impl ServerSession {
         //# HelloRetryRequest into a "cookie" extension in the new ClientHello.
         match messages::client_extension(hello, messages::EXT_COOKIE) {
             None => return Err(Error::Alert(alert::MISSING_EXTENSION)),
-            // NSS takes any cookie that it gave, to whomever.
+            // NSS takes any cookie that it gave, to whomever. (That of an inner `ClientHello` only NSS sees.)
             cookie if cookie != engine.cookie() => {
                 return Err(Error::Alert(alert::ILLEGAL_PARAMETER));
             }
@@ -279,7 +279,7 @@ impl ServerSession {
     ///
     /// NSS does not say then which keys to retry with, as it has to (RFC 9849 §7.1). The client would take that for the
     /// word of our public name that there are none, and come back with a `ClientHello` that all can read. One that
-    /// pretends asks for its server openly, by another name.
+    /// pretends asks for its server openly, by another name; if not, it cannot be told apart.
     fn check_retry(&self, engine: &Engine, hello: &[u8]) -> Res<()> {
         let Some(keys) = &self.shared.ech else {
             return Ok(());
