@@ -1,5 +1,7 @@
 //! Lists of configurations of encrypted `ClientHello` (ECHConfigList, RFC 9849 §4), and which of them are valid.
 
+use std::collections::HashSet;
+
 use neqo_common::{Decoder, Encoder};
 
 use crate::{
@@ -13,7 +15,8 @@ const VERSION: u16 = 0xfe0d;
 const SUITE_LEN: usize = 4;
 /// The bit of an extension's type that says that it must be understood.
 const MANDATORY: u16 = 0x8000;
-/// The longest label of a host name, in bytes.
+/// The longest host name, and the longest label of one, in bytes (RFC 1035 §2.3.4, without what separates on the wire).
+const MAX_NAME: usize = 253;
 const MAX_LABEL: usize = 63;
 
 /// An ECHConfig of a known version.
@@ -37,14 +40,13 @@ impl<'a> Config<'a> {
         d.decode_byte()?; // maximum_name_length
         let public_name = str::from_utf8(d.decode_vec(1)?).ok()?;
         let mut extensions = Decoder::new(d.decode_vec(2).filter(|_| d.is_empty())?);
-        let mut kinds = Vec::new();
+        let mut kinds = HashSet::new();
         while !extensions.is_empty() {
             let kind: u16 = extensions.decode_uint()?;
             extensions.decode_vec(2)?;
-            if kind & MANDATORY != 0 || kinds.contains(&kind) {
+            if kind & MANDATORY != 0 || !kinds.insert(kind) {
                 return None;
             }
-            kinds.push(kind);
         }
         Some(Self {
             contents,
@@ -114,7 +116,7 @@ pub(crate) fn is_public(name: &str) -> bool {
             && !l.starts_with('-')
             && !l.ends_with('-')
     };
-    name.split('.').all(label) && !ends_in_number(name)
+    name.len() <= MAX_NAME && name.split('.').all(label) && !ends_in_number(name)
 }
 
 #[cfg(test)]
@@ -234,6 +236,9 @@ pub(crate) mod tests {
         ] {
             assert!(!is_public(name), "{name}");
         }
+        let longest = ["a"; MAX_NAME.div_ceil(2)].join(".");
+        assert!(longest.len() == MAX_NAME && is_public(&longest));
+        assert!(!is_public(&format!("a{longest}")));
         let too_long = "a".repeat(MAX_LABEL + 1);
         for name in ["1", "a.1", "127.0.0.1", "::1", "0x", "a.0X7f", &too_long] {
             assert!(!is_public(name), "{name}");

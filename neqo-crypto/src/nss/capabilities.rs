@@ -99,7 +99,7 @@ pub fn capabilities() -> Res<&'static Capabilities> {
 }
 
 /// A client with nothing but `group`, to see what NSS makes of it.
-pub(super) fn probe(group: Group) -> Res<Agent> {
+fn probe(group: Group) -> Res<Agent> {
     let common = Common {
         ciphers: &[Cipher::Aes128GcmSha256.id()],
         groups: &[group.id()],

@@ -13,16 +13,12 @@ use nss_gk_api::p11::{
 
 use super::{
     agent::{Agent, count},
-    capabilities::probe,
     certs::item,
     exp::{self, HpkeSymmetricSuite},
     hooks::bytes,
     init, last_error,
 };
-use crate::{
-    constants::Group,
-    error::{Error, Res},
-};
+use crate::error::{Error, Res};
 
 const CKM_EC_KEY_PAIR_GEN: c_ulong = 0x1040;
 const CKF_DERIVE: c_ulong = 0x8_0000;
@@ -70,14 +66,11 @@ unsafe impl Send for EchKeyPair {}
 unsafe impl Sync for EchKeyPair {}
 
 impl EchKeyPair {
-    /// Makes a key and a configuration `id` that names `public_name` to those who look on.
-    ///
-    /// # Errors
-    /// `Config` if `public_name` cannot stand in one.
+    /// Makes a key and a configuration `id` that names `public_name` to those who look on; whether clients take that name
+    /// is for the caller to know: NSS writes any.
     pub(crate) fn generate(id: u8, public_name: &str) -> Res<Self> {
         init()?;
-        let refused = || Error::Config(format!("not a public name: {public_name:?}"));
-        let name = CString::new(public_name).map_err(|_| refused())?;
+        let name = CString::new(public_name).map_err(|_| Error::Internal("a name with NUL"))?;
         let (public, private) = x25519()?;
         let mut configs = vec![0; MAX_CONFIGS];
         let mut len = 0;
@@ -94,13 +87,9 @@ impl EchKeyPair {
                 configs.as_mut_ptr(),
                 &raw mut len,
                 count(&configs)?,
-            )
-            .map_err(|e| Error::Config(e.to_string()))?;
+            )?;
         }
         configs.truncate(usize::try_from(len).unwrap_or(0));
-        // NSS writes names that it then does not read (RFC 9849 §4 says which are none).
-        let client = probe(Group::X25519)?;
-        client.enable_ech(&configs).map_err(|_| refused())?;
         Ok(Self {
             public,
             private,

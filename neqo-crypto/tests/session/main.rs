@@ -6,6 +6,8 @@ mod client_auth;
 #[cfg(test)]
 mod ech;
 #[cfg(test)]
+mod ech_refused;
+#[cfg(test)]
 mod handshake;
 #[cfg(test)]
 mod hostile;

@@ -89,6 +89,33 @@ fn secret(token: &ResumptionToken) -> [u8; 32] {
     *rest[1..].first_chunk().unwrap()
 }
 
+/// A client and a server between which a second `ClientHello` is about to go.
+struct Asked {
+    client: End,
+    server: End,
+    first: Vec<u8>,
+    retry: Vec<u8>,
+    second: Vec<u8>,
+}
+
+fn asked_again(mut client: End, server: &Server) -> Asked {
+    let mut server = End::server(server);
+    client.start().unwrap();
+    server.start().unwrap();
+    let (_, first) = client.outbox.pop_front().unwrap();
+    server.read(Level::Initial, &first).unwrap();
+    let (_, retry) = server.outbox.pop_front().unwrap();
+    client.read(Level::Initial, &retry).unwrap();
+    let (_, second) = client.outbox.pop_front().unwrap();
+    Asked {
+        client,
+        server,
+        first,
+        retry,
+        second,
+    }
+}
+
 // hardening A30
 fn another_servers_ticket(p: Pair) {
     if !p.client_is_nss() {
@@ -110,14 +137,13 @@ fn another_servers_ticket(p: Pair) {
 fn another_tickets_at(p: Pair, client: &Client, ours: &Server, other: &Server) {
     for (another, resumed) in [(true, false), (false, !p.server_is_nss())] {
         let (own, others) = (token(client, ours), token(client, other));
-        let (mut c, mut s) = (End::resuming(client, &own), End::server(ours));
-        c.start().unwrap();
-        s.start().unwrap();
-        let (_, first) = c.outbox.pop_front().unwrap();
-        s.read(Level::Initial, &first).unwrap();
-        let (_, retry) = s.outbox.pop_front().unwrap();
-        c.read(Level::Initial, &retry).unwrap();
-        let (_, mut second) = c.outbox.pop_front().unwrap();
+        let Asked {
+            mut server,
+            first,
+            retry,
+            mut second,
+            ..
+        } = asked_again(End::resuming(client, &own), ours);
         if another {
             let mut probe = End::resuming(client, &others);
             probe.start().unwrap();
@@ -133,23 +159,9 @@ fn another_tickets_at(p: Pair, client: &Client, ours: &Server, other: &Server) {
             let binder = hmac(&key, &sha256(&transcript));
             second[binders + 3..].copy_from_slice(&binder);
         }
-        s.read(Level::Initial, &second).unwrap();
-        assert_eq!(s.session.info().unwrap().resumed(), resumed);
+        server.read(Level::Initial, &second).unwrap();
+        assert_eq!(server.session.info().unwrap().resumed(), resumed);
     }
-}
-
-/// A client and a server between which a second `ClientHello` is about to go.
-fn asked_again(p: Pair, server: &Server) -> (End, End, Vec<u8>) {
-    let mut c = End::client(&p.client(Verification::Insecure));
-    let mut s = End::server(server);
-    c.start().unwrap();
-    s.start().unwrap();
-    let (_, first) = c.outbox.pop_front().unwrap();
-    s.read(Level::Initial, &first).unwrap();
-    let (_, retry) = s.outbox.pop_front().unwrap();
-    c.read(Level::Initial, &retry).unwrap();
-    let (_, second) = c.outbox.pop_front().unwrap();
-    (c, s, second)
 }
 
 /// A server that gave one wants it back, whether it can decrypt a `ClientHello` or not; and no other's.
@@ -158,37 +170,44 @@ fn asked_again(p: Pair, server: &Server) -> (End, End, Vec<u8>) {
 //# HelloRetryRequest into a "cookie" extension in the new ClientHello.
 fn without_the_cookie(p: Pair) {
     const COOKIE: u16 = 44;
-    let encrypting = ech::keys(p).map(|keys| ech::server_builder(p, &keys));
-    for s in [Some(p.server_builder()), encrypting].into_iter().flatten() {
-        let server = s.groups(&[Group::Secp384r1]).build().unwrap();
-        let (mut client, mut s, second) = asked_again(p, &server);
-        let (_, mut other, others) = asked_again(p, &server);
-        let spoiled = without(&second, COOKIE);
+    for server in retrying(p) {
+        let asked = || asked_again(End::client(&p.client(Verification::Insecure)), &server);
+        let mut honest = asked();
+        let spoiled = without(&honest.second, COOKIE);
         if !p.server_is_nss() {
-            assert_eq!(spoiled, second, "rustls gives none");
+            assert_eq!(spoiled, honest.second, "rustls gives none");
             continue;
         }
-        assert_eq!(other.read(Level::Initial, &spoiled), Err(Error::Alert(109)));
-        let (_, mut other, _) = asked_again(p, &server);
-        let result = other.read(Level::Initial, &others);
+        let result = asked().server.read(Level::Initial, &spoiled);
+        assert_eq!(result, Err(Error::Alert(109)));
+        let result = asked().server.read(Level::Initial, &honest.second);
         assert_eq!(result, Err(Error::Alert(47)));
-        s.read(Level::Initial, &second).unwrap();
-        join(&mut client, &mut s).unwrap();
-        agreed(&client, &s);
+        honest.server.read(Level::Initial, &honest.second).unwrap();
+        join(&mut honest.client, &mut honest.server).unwrap();
+        agreed(&honest.client, &honest.server);
     }
 }
 
-fn malformed(p: Pair) {
+/// Servers that ask for another group, without keys for encrypted `ClientHello` and, if they can, with.
+fn retrying(p: Pair) -> impl Iterator<Item = Server> {
     let encrypting = ech::keys(p).map(|keys| ech::server_builder(p, &keys));
-    for s in [Some(p.server_builder()), encrypting].into_iter().flatten() {
-        let server = s.groups(&[Group::Secp384r1]).build().unwrap();
-        let (_, mut s, mut second) = asked_again(p, &server);
-        second.extend([0, 0, 0]);
-        let len = u32::try_from(second.len() - 4).unwrap().to_be_bytes();
-        second[1..4].copy_from_slice(&len[1..]);
-        assert_eq!(s.read(Level::Initial, &second), Err(Error::Alert(50)));
-        let (_, mut s, _) = asked_again(p, &server);
+    let builders = [Some(p.server_builder()), encrypting].into_iter().flatten();
+    builders.map(|b| b.groups(&[Group::Secp384r1]).build().unwrap())
+}
+
+fn malformed(p: Pair) {
+    for server in retrying(p) {
+        let asked = || asked_again(End::client(&p.client(Verification::Insecure)), &server);
+        let mut spoiled = asked();
+        spoiled.second.extend([0, 0, 0]);
+        let len = u32::try_from(spoiled.second.len() - 4)
+            .unwrap()
+            .to_be_bytes();
+        spoiled.second[1..4].copy_from_slice(&len[1..]);
+        let result = spoiled.server.read(Level::Initial, &spoiled.second);
+        assert_eq!(result, Err(Error::Alert(50)));
         let finished = [&[20, 0, 0, 32][..], &[0; 32]].concat();
-        assert_eq!(s.read(Level::Initial, &finished), Err(Error::Alert(10)));
+        let result = asked().server.read(Level::Initial, &finished);
+        assert_eq!(result, Err(Error::Alert(10)));
     }
 }
